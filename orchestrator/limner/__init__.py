@@ -1,0 +1,1 @@
+"""The Limner SDK: one governed, signed, audited way to every image model."""

@@ -1,0 +1,1 @@
+"""Content Credentials, the audit log that proves itself, and the store of encrypted payloads."""
