@@ -1,0 +1,47 @@
+"""The tree of commands and the options they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli import audit, generate, init, verify
+
+app = typer.Typer(
+    help="One governed, signed, audited way to every image model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(value: bool) -> None:  # typer's callback signature
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"limner {version('limner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Configuration file; may stand anywhere. Else limner.yaml of this folder.", metavar="FILE"),
+    ] = None,
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep what every command needs."""
+    context.obj = config
+
+
+app.command("init")(init.init)
+app.command("generate")(generate.generate)
+app.command("verify")(verify.verify)
+app.add_typer(audit.app, name="audit")

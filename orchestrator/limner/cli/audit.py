@@ -1,0 +1,166 @@
+"""`limner audit verify | show | recover`: the audit log, checked and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limner.cli.output import emit_json, err, out, paint, table
+
+if TYPE_CHECKING:
+    from limner_provenance.entries import Entry
+
+app = typer.Typer(help="Verify, read and recover the audit log.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint kept elsewhere, to find a rewritten history.", metavar="FILE")
+    ] = None,
+    log_key: Annotated[
+        str | None, typer.Option(help="The log's key as `limner init` printed it; else the key found here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check every entry, payload, picture, checkpoint and column, and say where something is wrong."""
+    from limner_provenance.audit import verify as verify_log
+    from rich.progress import Progress
+
+    from limner.errors import ConfigInvalid
+    from limner.reading import open_log
+
+    note = None
+    if checkpoint is not None:
+        try:
+            note = checkpoint.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigInvalid(
+                f"--checkpoint {checkpoint} cannot be read.", remedy="Name a checkpoint file."
+            ) from error
+    with open_log(context.obj) as log, Progress(console=err(), transient=True, disable=as_json) as bar:
+        task = bar.add_task("verifying", total=None)
+        report = verify_log(
+            log,
+            checkpoint=note,
+            vkey=log_key,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        _show_report(report)
+    return 0 if report.ok else 1
+
+
+def _show_report(report: Any) -> None:
+    console = out()
+    for line in report.summary():
+        console.print(line, markup=False)
+    colours = {"error": "red", "warning": "yellow", "information": "dim"}
+    for finding in report.findings:
+        colour = colours[finding.severity]
+        console.print(f"[{colour}]{finding.severity}[/{colour}] ", end="")
+        console.print(f"{finding.where}: {finding.what}", markup=False)
+    console.print("[green]the log proves itself[/green]" if report.ok else "[red]the log does NOT prove itself[/red]")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    record: Annotated[str | None, typer.Argument(help="A record id; without one the newest records.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many records.")] = 20,
+    as_json: AsJson = False,
+) -> int:
+    """Show the newest records, or one record entry by entry."""
+    from limner.reading import open_log, summaries
+    from limner.records import Record
+
+    with open_log(context.obj) as log:
+        if record is None:
+            rows = summaries(log, limit)
+            if as_json:
+                emit_json({"records": rows})
+            else:
+                _show_records(rows)
+            return 0
+        found = Record.load(log, record)
+        if as_json:
+            emit_json({"record": record, "state": found.state.name, "entries": [_entry(e) for e in found.entries]})
+        else:
+            _show_record(found)
+    return 0
+
+
+def _show_records(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        out().print('No record yet. Make one: limner generate "red apple"')
+        return
+    cells = (
+        (r["record"], r["time"][:19], paint(r["state"]), r["model"] or "—", r["images"], r["prompt"]) for r in rows
+    )
+    out().print(table("Newest records", ("record", "accepted (UTC)", "state", "model", "images", "prompt"), cells))
+
+
+def _show_record(found: Any) -> None:
+    console = out()
+    console.print(f"[bold]record {found.id}[/bold]  {paint(found.state.name)}")
+    for entry in found.entries:
+        console.print(
+            f"[bold]{entry.index:>6}  {entry.step}[/bold]  [dim]{entry.time}  leaf {entry.leaf_hash.hex()[:16]}…[/dim]"
+        )
+        console.print_json(data=entry.data, indent=2) if entry.data else None
+        for name in entry.payloads:
+            console.print(f"        payload {name}: {_payload(found, entry, name)}", markup=False)
+
+
+def _payload(found: Any, entry: Entry, name: str) -> str:
+    """Say what a payload holds in one line; pictures and policy inputs by their size."""
+    from limner_provenance.errors import ProvenanceError
+
+    try:
+        value = found.log.payload(entry.payloads[name])
+    except ProvenanceError as error:
+        return f"({error})"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    text = str(value)
+    return text if len(text) <= 300 else f"{text[:300]}… ({len(text):,} characters)"
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "index": entry.index,
+        "leaf_hash": entry.leaf_hash.hex(),
+        "step": entry.step,
+        "time": entry.time,
+        "data": entry.data,
+    }
+
+
+@app.command()
+def recover(
+    context: typer.Context,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Take each one to its end: seal what was produced, end what was not.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say which requests are unfinished (those that another process works on are not among them)."""
+    from limner.recovery import recover as recover_all
+
+    found = recover_all(context.obj, finish=finish)
+    if as_json:
+        emit_json({"unfinished": [vars(f) for f in found]})
+        return 0
+    if not found:
+        out().print("Nothing is unfinished.")
+        return 0
+    columns = ("record", "state", "what it means", "done now" if finish else "with --finish")
+    out().print(table("Unfinished requests", columns, ((f.record, f.state, f.means, f.outcome) for f in found)))
+    return 0

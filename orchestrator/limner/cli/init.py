@@ -1,0 +1,68 @@
+"""`limner init`: a configuration, a copy of the policy, the log and its keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.output import emit_json, out
+
+_CONFIG = """\
+# Limner: which engines, which policy, where the records are. Every part is optional; unknown keys are errors.
+# Secrets come only from the environment, as "${NAME}". Relative paths count from this file.
+providers:
+  local: {kind: diffusers, model: starter}   # or a folder, a .safetensors file, a cached hub id
+routing: {strategy: priority, order: [local]}
+policy: [policy/general.policy.yaml]
+audit: {url: "sqlite:///.limner/audit.db"}
+keys: {url: "sqlite:///.limner/keys.db"}     # data keys, apart from the audit database; back both up, apart
+assets: {url: "file://.limner/assets"}
+environment: development                     # production refuses the test provider and the development certificate
+"""
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to set up.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> int:
+    """Write limner.yaml, a copy of the general policy, the audit log and keys; print the log's key."""
+    from limner_policy.loading import embedded_pack
+
+    from limner import Limner
+    from limner.config import FILE_NAME
+    from limner.errors import ConfigInvalid
+
+    config = context.obj or folder / FILE_NAME
+    policy = config.parent / "policy" / "general.policy.yaml"
+    for path in (config, policy):
+        if path.exists():
+            raise ConfigInvalid(
+                f"{path} exists already and is left as it is.", remedy="Remove it first, or work with it."
+            )
+    try:
+        policy.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(_CONFIG, encoding="utf-8")
+        policy.write_bytes(embedded_pack().read_bytes())
+    except OSError as error:
+        from limner.errors import StorageUnavailable
+
+        raise StorageUnavailable(
+            f"{error.filename or folder} cannot be written: {error.strerror}.",
+            remedy="Choose a folder you may write to.",
+        ) from error
+    with Limner.open(config) as limner:
+        key = limner.log_key
+    if as_json:
+        emit_json({"config": str(config), "policy": str(policy), "log_key": key})
+        return 0
+    console = out()
+    console.print(f"wrote {config} and {policy}")
+    console.print("made the audit log, its keys and a development signing certificate in .limner/")
+    console.print(
+        "The log's key; whoever shall verify later should get it from you, today, by another way than the files:"
+    )
+    console.print(f"  {key}", soft_wrap=True)
+    return 0

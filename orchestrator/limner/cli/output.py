@@ -1,0 +1,99 @@
+"""What the commands print: tables and sentences for people, one JSON document for scripts, errors in one shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import click
+
+COLOURS = {
+    "allow": "green",
+    "allow_with_duties": "yellow",
+    "review": "yellow",
+    "deny": "red",
+    "trusted": "green",
+    "valid": "green",
+    "invalid": "red",
+    "absent": "red",
+    "delivered": "green",
+    "denied": "red",
+    "failed": "red",
+    "unknown": "red",
+}
+
+
+def out() -> Console:
+    """Give the console for answers (standard output)."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Give the console for progress and errors (standard error)."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def paint(word: str) -> str:
+    """Give a verdict or state its colour."""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{word}[/{colour}]" if colour else word
+
+
+def emit_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON document."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))  # noqa: T201  # the answer itself
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Make a plain table; every cell is turned to text."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+def fail(error: Exception, *, as_json: bool) -> int:
+    """Print an error of ours and give its exit code."""
+    from limner.errors import exit_code
+
+    code = exit_code(error)
+    record_id = getattr(error, "record_id", None)
+    if as_json:
+        body: dict[str, Any] = {
+            "error": type(error).__name__,
+            "message": str(error),
+            "record_id": record_id,
+            "exit_code": code,
+        }
+        decision = getattr(error, "decision", None)
+        if decision is not None:
+            body |= {"decision": decision.to_leaf(), "user_message": getattr(error, "user_message", "")}
+        emit_json(body)
+        return code
+    console = err()
+    console.print(f"[bold red]{type(error).__name__}[/bold red]", end=" ")
+    console.print(str(error), markup=False)
+    for note in getattr(error, "__notes__", ()):
+        console.print(f"  {note}", markup=False)
+    if record_id:
+        console.print(f"  record {record_id} (see `limner audit show {record_id}`)", markup=False)
+    return code
+
+
+def usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Print a wrong use of the command line and give exit code 2."""
+    message = error.format_message()
+    if as_json:
+        emit_json({"error": "Usage", "message": message, "exit_code": 2})
+        return 2
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "limner"
+    err().print(f"[bold red]Usage[/bold red] {message}  Try `{command} --help`.")
+    return 2

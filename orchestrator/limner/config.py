@@ -1,0 +1,258 @@
+"""`limner.yaml`: its shape, its defaults, and where state lives.
+
+Unknown keys are errors with a suggestion, secrets come only as `${ENV}`, relative paths count from the file.
+Knows nothing of what the settings mean to a provider: each provider checks its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from limner.errors import ConfigInvalid
+from limner.yaml_values import read_values
+
+FILE_NAME = "limner.yaml"
+STATE_FOLDER = ".limner"
+_ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET = re.compile(r"(^|_)(api_key|secret|token|password|kek)$")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProviderSection(BaseModel):
+    """One provider: its kind, and the settings that this kind checks itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything but the kind."""
+        return dict(self.model_extra or {})
+
+
+class RoutingSection(_Section):
+    """How candidates are ordered: the names of providers, first choice first; none given: as they are written."""
+
+    strategy: Literal["priority"] = "priority"
+    order: tuple[str, ...] = ()
+
+
+class AuditSection(_Section):
+    """The audit database's SQLAlchemy address."""
+
+    url: str = f"sqlite:///{STATE_FOLDER}/audit.db"
+
+
+class KeysSection(_Section):
+    """The data-key database, apart from the audit database, and the key-encryption key (32 bytes as base64 or hex)."""
+
+    url: str = f"sqlite:///{STATE_FOLDER}/keys.db"
+    kek: str | None = None
+
+
+class AssetsSection(_Section):
+    """The fsspec address of the store of encrypted pictures."""
+
+    url: str = f"file://{STATE_FOLDER}/assets"
+
+
+class SigningSection(_Section):
+    """The signing certificate chain and key, further trust anchors, and a time-stamp authority."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    trust: Path | None = None
+    timestamp: str | None = None
+
+
+class Config(_Section):
+    """The whole configuration; `Config()` is the embedded default: starter model, SQLite, local folder, no network.
+
+    Attributes:
+        providers: A name of the user's own to one kind and its settings; none given: `local`, the starter model.
+        routing: The order of providers.
+        policy: Policy files or folders; none given: the embedded general pack.
+        audit: Where the log is.
+        keys: Where the data keys are.
+        assets: Where the encrypted pictures are.
+        signing: What signs; nothing given: a development certificate made on first use.
+        environment: `production` refuses the test provider and the development certificate.
+        root: The folder that relative paths count from (not a key of the file).
+        digest: SHA-256 of the file as written, so without the secrets it refers to (not a key of the file).
+    """
+
+    providers: dict[str, ProviderSection] = Field(default_factory=dict)
+    routing: RoutingSection = RoutingSection()
+    policy: tuple[str, ...] = ()
+    audit: AuditSection = AuditSection()
+    keys: KeysSection = KeysSection()
+    assets: AssetsSection = AssetsSection()
+    signing: SigningSection = SigningSection()
+    environment: Literal["development", "production"] = "development"
+    root: Path = Field(default_factory=Path.cwd, exclude=True)
+    digest: str = Field(default=hashlib.sha256(b"").hexdigest(), exclude=True)
+
+    @property
+    def state(self) -> Path:
+        """The folder of all state and keys, beside the configuration file."""
+        return self.root / STATE_FOLDER
+
+    @property
+    def audit_url(self) -> str:
+        """The audit database's address, absolute."""
+        return _absolute_url(self.audit.url, self.root)
+
+    @property
+    def keys_url(self) -> str:
+        """The key database's address, absolute."""
+        return _absolute_url(self.keys.url, self.root)
+
+    @property
+    def assets_url(self) -> str:
+        """The asset store's address, absolute."""
+        return _absolute_url(self.assets.url, self.root)
+
+    def path(self, value: str | Path) -> Path:
+        """Make a path of the file absolute."""
+        return self.root / Path(value).expanduser()
+
+    def provider_sections(self) -> dict[str, ProviderSection]:
+        """The providers in routing order; the embedded default where none is configured."""
+        sections = self.providers or {
+            "local": ProviderSection.model_validate({"kind": "diffusers", "model": "starter"})
+        }
+        order = self.routing.order or tuple(sections)
+        unknown = [name for name in order if name not in sections]
+        if unknown:
+            raise ConfigInvalid(
+                f"routing.order names {unknown[0]!r}, which is not under providers.",
+                remedy=f"Use one of: {', '.join(sections)}.{_suggest(unknown[0], list(sections))}",
+            )
+        return {name: sections[name] for name in order}
+
+
+def load_config(path: str | Path | None = None, *, folder: Path | None = None) -> Config:
+    """Read `path`; without one `limner.yaml` of `folder` (the working folder); without that the embedded default.
+
+    Raises:
+        ConfigInvalid: The file is not there, is no YAML 1.2, or holds a wrong key or value; names field and remedy.
+    """
+    folder = (folder or Path.cwd()).absolute()
+    if path is None:
+        candidate = folder / FILE_NAME
+        if not candidate.exists():
+            return Config(root=folder)
+        path = candidate
+    file = Path(path).expanduser().absolute()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigInvalid(
+            f"The configuration {file} cannot be read: {error.strerror}.",
+            remedy="Name another file, or make one with `limner init`.",
+        ) from error
+    return _Reader(file, data).config()
+
+
+class _Reader:
+    """One configuration file on its way to a `Config`; every complaint names file, line and column."""
+
+    def __init__(self, file: Path, data: bytes) -> None:
+        self.file = file
+        written, self.places = read_values(data, file=str(file)) if data.strip() else ({}, {})
+        if not isinstance(written, dict):
+            raise ConfigInvalid(f"{file} holds no keys and values.", remedy="Write e.g. `providers:`.")
+        self.written = written
+
+    def config(self) -> Config:
+        """Validate what was written, with the environment's values in place of `${NAME}`."""
+        for hidden in ("root", "digest"):
+            if hidden in self.written:
+                raise ConfigInvalid(f"{self.where((hidden,))}: {hidden!r} is no key of this file.", remedy="Remove it.")
+        self.refuse_literal_secrets(self.written, ())
+        values = self.substituted(self.written, ())
+        digest = hashlib.sha256(json.dumps(self.written, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        try:
+            return Config.model_validate({**values, "root": self.file.parent, "digest": digest})
+        except ValidationError as error:
+            raise ConfigInvalid("\n".join(self.explain(e) for e in error.errors())) from None
+
+    def where(self, path: tuple[str | int, ...]) -> str:
+        """Name a key's place as `file:line:column`."""
+        line, column = next(
+            (self.places[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.places), (1, 1)
+        )
+        return f"{self.file}:{line}:{column}"
+
+    def explain(self, error: Any) -> str:
+        """Say one pydantic error as: place, field, value (unless it may be secret), remedy."""
+        path: tuple[str | int, ...] = error["loc"]
+        name = ".".join(str(part) for part in path)
+        if error["type"] == "extra_forbidden":
+            return f"{self.where(path)}: unknown key {name!r}.{_suggest(str(path[-1]), _known_keys(path[:-1]))}"
+        value = error["input"]
+        shown = "" if _SECRET.search(name) or isinstance(value, dict | list) else f" ({value!r})"
+        return f"{self.where(path)}: {name}{shown}: {error['msg']}."
+
+    def refuse_literal_secrets(self, value: Any, path: tuple[str | int, ...]) -> None:
+        """Let secrets come from the environment only."""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self.refuse_literal_secrets(item, (*path, key))
+        elif path and _SECRET.search(str(path[-1])) and value is not None and not _ENV.fullmatch(str(value)):
+            raise ConfigInvalid(
+                f"{self.where(path)}: {'.'.join(map(str, path))} holds a secret in clear text.",
+                remedy=f'Put it into the environment and write "${{{str(path[-1]).upper()}}}" here.',
+            )
+
+    def substituted(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        """Put the environment's values in place of `${NAME}`."""
+        if isinstance(value, dict):
+            return {key: self.substituted(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.substituted(item, (*path, i)) for i, item in enumerate(value)]
+        return _ENV.sub(lambda match: self.environment(match[1], path), value) if isinstance(value, str) else value
+
+    def environment(self, name: str, path: tuple[str | int, ...]) -> str:
+        """Give an environment variable's value."""
+        found = os.environ.get(name)
+        if found is None:
+            raise ConfigInvalid(
+                f"{self.where(path)}: {'.'.join(map(str, path))} needs the variable {name}, which is not set.",
+                remedy=f"Set it, e.g. `export {name}=…`.",
+            )
+        return found
+
+
+def _known_keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Config
+    for part in path:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        model = field.annotation if field is not None else None
+    fields = getattr(model, "model_fields", {})
+    return [name for name, field in fields.items() if not field.exclude]
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else (f" Known: {', '.join(known)}." if known else "")
+
+
+def _absolute_url(url: str, root: Path) -> str:
+    """Make the path of a sqlite or file address absolute; leave other addresses alone."""
+    for scheme in ("sqlite:///", "file://"):
+        if url.startswith(scheme):
+            return scheme + str(root / url.removeprefix(scheme))
+    return url

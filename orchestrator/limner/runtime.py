@@ -1,0 +1,202 @@
+"""What a request needs around it: configuration, log, policy, detectors, providers and signer, opened once.
+
+Everything heavy is opened at the first request that needs it; reading a log opens no model and no detector.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from limner.errors import ConfigInvalid, StorageUnavailable
+
+if TYPE_CHECKING:
+    from limner_policy.detectors.base import Detector
+    from limner_policy.loading import Pack
+
+    from limner.config import Config
+    from limner_provenance import AuditLog
+    from limner_provenance.credentials.signer import Signer
+    from limner_providers.base import Provider
+
+_ROOM = 64 * 1024 * 1024
+"""Free bytes that must be left on the state's disk before money is spent."""
+
+
+class Runtime:
+    """The opened parts of one configuration; one per client, shared by its requests."""
+
+    def __init__(self, config: Config, log: AuditLog) -> None:
+        """Keep the configuration and the opened log; `open` is the usual way."""
+        self.config = config
+        self.log = log
+        self.packs: tuple[Pack, ...] = self._load_packs()
+        self._providers: dict[str, Provider] = {}
+        self._detectors: dict[str, Detector] = {}
+        self._announced = False
+
+    @classmethod
+    def open(cls, config: Config) -> Runtime:
+        """Open the audit log and load the policy.
+
+        Raises:
+            ConfigInvalid: The configuration contradicts itself.
+            PolicyFileError: A policy file is wrong.
+            ProvenanceError: The log, a key or a folder cannot be opened.
+        """
+        from limner_provenance import AuditLog
+
+        _refuse_in_production(config)
+        log = AuditLog.open(
+            config.audit_url,
+            state=config.state,
+            keys_url=config.keys_url,
+            kek=config.keys.kek,
+            assets_url=config.assets_url,
+        )
+        try:
+            return cls(config, log)
+        except BaseException:
+            log.close()
+            raise
+
+    def _load_packs(self) -> tuple[Pack, ...]:
+        from limner_policy.loading import embedded_pack, load_packs
+
+        paths = [self.config.path(p) for p in self.config.policy] or [embedded_pack()]
+        return load_packs(paths)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What signs the images: the configured certificate, else the development one made on first use."""
+        from limner_provenance.credentials import certificate_signer, development_signer
+
+        signing = self.config.signing
+        if (signing.certificate is None) != (signing.key is None):
+            missing = "key" if signing.key is None else "certificate"
+            raise ConfigInvalid(f"signing.{missing} is missing.", remedy="Give both certificate and key, or neither.")
+        if signing.certificate is None or signing.key is None:
+            return development_signer(self.config.state / "keys")
+        return certificate_signer(
+            self.config.path(signing.certificate), self.config.path(signing.key), timestamp=signing.timestamp
+        )
+
+    def provider(self, name: str) -> Provider:
+        """Give a configured provider, made at its first use.
+
+        Raises:
+            ConfigInvalid: No provider has this name.
+            ConfigurationInvalid: Its kind or its settings are wrong.
+        """
+        from limner_providers.registry import make_provider
+
+        sections = self.config.provider_sections()
+        if name not in sections:
+            raise ConfigInvalid(f"No provider is called {name!r}.", remedy=f"Use one of: {', '.join(sections)}.")
+        if name not in self._providers:
+            section = sections[name]
+            settings = section.settings
+            if section.kind == "diffusers":
+                settings = self._with_absolute_model(settings)
+            self._providers[name] = make_provider(name, section.kind, settings)
+        return self._providers[name]
+
+    def _with_absolute_model(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Let a relative model folder or file count from the configuration file, as every path there."""
+        model = settings.get("model")
+        if isinstance(model, str) and (candidate := self.config.path(model)).exists():
+            return {**settings, "model": str(candidate)}
+        return settings
+
+    def detectors(self, stage: str, instant: datetime) -> tuple[Detector, ...]:
+        """Give the detectors that active rules of this stage name, loaded at their first use.
+
+        Raises:
+            PolicyError: A detector that a rule needs cannot be loaded.
+        """
+        from limner_policy.detectors import load_detector, required_detectors
+
+        names = sorted(required_detectors(self.packs, stage, instant))
+        for name in names:
+            if name not in self._detectors:
+                self._detectors[name] = load_detector(name)
+        return tuple(self._detectors[name] for name in names)
+
+    def check_before_spending(self) -> list[str]:
+        """Check the signer's dates and the disk before money is spent, and give warnings.
+
+        Raises:
+            CertificateError: The certificate is not valid today.
+            StorageUnavailable: Too little room is left.
+        """
+        from limner_provenance.credentials import check
+
+        warning = check(self.signer, datetime.now(UTC))
+        free = shutil.disk_usage(self.config.state).free
+        if free < _ROOM:
+            raise StorageUnavailable(
+                f"Only {free >> 20} MiB are free under {self.config.state}.", remedy="Make room; 64 MiB are the least."
+            )
+        return [warning] if warning else []
+
+    def announce(self) -> None:
+        """Write into the log what is in force: each pack byte for byte, and `opened` where something changed."""
+        if self._announced:
+            return
+        known = {e.data["sha256"] for e in self.log.entries(steps=["policy_loaded"])}
+        for pack in self.packs:
+            if pack.sha256 not in known:
+                data = {"name": pack.name, "version": pack.version, "sha256": pack.sha256}
+                self.log.append("policy_loaded", data=data, payloads={"source": pack.source}, subject="log")
+        opened = self._opened()
+        before = [e.data for e in self.log.entries(steps=["opened"])]
+        if not before or before[-1] != opened:
+            self.log.append("opened", data=opened)
+        self._announced = True
+
+    def _opened(self) -> dict[str, Any]:
+        return {
+            "version": version("limner"),
+            "config": self.config.digest,
+            "packs": sorted(pack.sha256 for pack in self.packs),
+            "environment": self.config.environment,
+            "signer": {
+                "name": self.signer.name,
+                "certificate": self.signer.certificate_sha256,
+                "development": self.signer.development,
+            },
+            "detectors": [
+                {"name": d.name, "version": d.version, "sha256": d.digest}
+                for d in self.detectors("image", datetime.now(UTC))
+            ],
+        }
+
+    async def close(self) -> None:
+        """Close providers and write what waits in the log."""
+        for provider in self._providers.values():
+            await provider.close()
+        self.log.close()
+
+
+def _refuse_in_production(config: Config) -> None:
+    """Keep what is for development out of production.
+
+    Raises:
+        ConfigInvalid: A test provider is configured, or no own certificate.
+    """
+    if config.environment != "production":
+        return
+    for name, section in config.provider_sections().items():
+        if section.kind == "test":
+            raise ConfigInvalid(
+                f"providers.{name} is of kind 'test', which production refuses.",
+                remedy="Remove it, or set environment: development.",
+            )
+    if config.signing.certificate is None:
+        raise ConfigInvalid(
+            "signing.certificate is missing, and production refuses the development certificate.",
+            remedy="Configure certificate and key under signing.",
+        )

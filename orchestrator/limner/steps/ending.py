@@ -1,0 +1,73 @@
+"""How a record ends when it does not end as delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from limner.errors import OutcomeUnknown, PolicyDenied, ProvenanceError, RequestEnded, ReviewRequired
+from limner.steps.judging import decision_of
+
+if TYPE_CHECKING:
+    from limner.records import Record
+
+
+def refuse_if_ended(record: Record) -> None:
+    """Raise what a record that ended without a picture ended with; pass where it can go on or has been delivered.
+
+    Raises:
+        PolicyDenied: It was denied.
+        ReviewRequired: It waits for a person.
+        OutcomeUnknown: Nobody knows what the engine did with it.
+        RequestEnded: It failed or was cancelled.
+    """
+    state = record.state.name
+    if state == "denied":
+        raise PolicyDenied(decision_of(record), record_id=record.id)
+    if state in {"in_review", "rejected", "expired"}:
+        raise ReviewRequired(decision_of(record), record_id=record.id)
+    if state == "unknown":
+        error = OutcomeUnknown(f"Record {record.id} was sent to an engine and nobody knows what became of it.")
+        error.record_id = record.id
+        raise error
+    if state in {"failed", "cancelled"}:
+        raise RequestEnded(f"Record {record.id} ended as {state}.", remedy="Ask again.", record_id=record.id)
+
+
+@contextlib.asynccontextmanager
+async def write_the_end(record: Record) -> AsyncIterator[None]:
+    """Write how the record ended when a step raises, and tell the error which record it belongs to.
+
+    A record with a produced picture is not ended by an error: the picture is paid for and kept, and `recover`
+    (or `Limner.get`) goes on from there.
+    """
+    try:
+        yield
+    except (PolicyDenied, ReviewRequired):
+        raise
+    except asyncio.CancelledError:
+        if not record.find("attempted"):
+            await _end(record, "cancelled", "cancelled by the caller", None)
+        raise
+    except OutcomeUnknown as error:
+        await _end(record, "unknown", type(error).__name__, error)
+        raise
+    except Exception as error:
+        if record.find("produced") is None:
+            await _end(record, "failed", type(error).__name__, error)
+        else:
+            error.add_note(
+                f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on from there."
+            )
+            error.__dict__.setdefault("record_id", record.id)
+        raise
+
+
+async def _end(record: Record, step: str, reason: str, error: BaseException | None) -> None:
+    """Add the final entry; the message is a payload, since it may name files. A dead database hides no error."""
+    if error is not None:
+        error.record_id = record.id  # type: ignore[attr-defined]  # the leaves' errors know nothing of records
+    with contextlib.suppress(ProvenanceError):
+        await record.add(step, {"reason": reason}, {"message": str(error)} if error else {}, durable=True)

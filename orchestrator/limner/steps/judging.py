@@ -1,0 +1,149 @@
+"""The two judgements of a record's own: of the request, and of each produced image.
+
+Translates our types into the policy leaf's `PolicyInput`, keeps each input as a payload, and writes each decision down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from limner_policy.engine import judge
+
+from limner.errors import PolicyDenied, ReviewRequired
+from limner.replaying import replay
+from limner.steps.asking import asked
+from limner.steps.pictures import pictures
+from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
+from limner_policy.verdicts import Decision, Verdict
+
+if TYPE_CHECKING:
+    from limner.records import Record
+    from limner.runtime import Runtime
+
+
+def policy_input(
+    record: Record, stage: Stage, candidate: CandidateFacts | None = None, evidence: tuple[Evidence, ...] = ()
+) -> PolicyInput:
+    """Put together what policy may look at; rule dates use the instant at which the request was accepted."""
+    what = asked(record)
+    parameters = {k: str(v) for k, v in what.request.to_parameters().items()}
+    return PolicyInput(
+        instant=record.entry("accepted").time,
+        stage=stage,
+        request=RequestFacts(
+            prompt=what.request.prompt,
+            negative_prompt=what.request.negative_prompt or "",
+            task=parameters.pop("task"),
+            size=parameters.pop("size", None),
+            n=parameters.pop("n"),
+            parameters=parameters,
+        ),
+        context=ContextFacts.model_validate(what.context.model_dump()),
+        candidate=candidate,
+        evidence=evidence,
+    )
+
+
+def accepted_at(record: Record) -> datetime:
+    """Give the instant at which the request was accepted."""
+    return datetime.fromisoformat(record.entry("accepted").time)
+
+
+async def judge_request(record: Record, runtime: Runtime) -> None:
+    """Decide what no engine changes.
+
+    Raises:
+        PolicyDenied: A rule says no.
+        ReviewRequired: A rule asks for a person.
+    """
+    if record.find("judged", stage="request"):
+        return
+    facts = policy_input(record, "request")
+    decision = judge(runtime.packs, facts)
+    await record.add("judged", decision.to_leaf(), {"input": facts.to_json()})
+    record.memory["decision"] = decision
+    await refuse(record, decision)
+
+
+async def judge_images(record: Record, runtime: Runtime) -> None:
+    """Decide on each produced image by the evidence of every detector that active rules name.
+
+    Raises:
+        PolicyDenied: No image is released.
+        ReviewRequired: No image is released, and a person could release one.
+    """
+    waiting = [p for p in pictures(record) if not record.find("judged", stage="image", image=p.index)]
+    if waiting:
+        started = time.perf_counter_ns()
+        evidence = await _evidence(record, runtime, [p.pixels for p in waiting])
+        spent = (time.perf_counter_ns() - started) // 1000
+        candidate = drawn_by(record)
+        for picture, found in zip(waiting, evidence, strict=True):
+            facts = policy_input(record, "image", candidate, found)
+            decision = judge(runtime.packs, facts)
+            leaf = decision.to_leaf() | {"image": picture.index, "detectors_us": spent}
+            await record.add("judged", leaf, {"input": facts.to_json()})
+            record.memory[f"decision-{picture.index}"] = decision
+    decisions = {p.index: decision_of(record, image=p.index) for p in pictures(record)}
+    if not any(d.allowed for d in decisions.values()):
+        index = min(decisions, key=lambda i: decisions[i].verdict)
+        await refuse(record, decisions[index], image=index)
+
+
+async def _evidence(record: Record, runtime: Runtime, images: list[Any]) -> list[tuple[Evidence, ...]]:
+    """Run the needed detectors in a worker thread; one tuple of evidence an image."""
+    from limner_policy.detectors import run_detectors
+
+    detectors = runtime.detectors("image", accepted_at(record))
+    return await asyncio.to_thread(run_detectors, detectors, images)
+
+
+def drawn_by(record: Record) -> CandidateFacts:
+    """Say which engine and model drew the record's pictures, as policy wants to know it."""
+    model, engine = record.entry("produced").data["model"], record.entry("attempted").data
+    return CandidateFacts(
+        provider=engine["provider"],
+        kind=engine["kind"],
+        model=model["name"],
+        sha256=model["sha256"],
+        licence=model["licence"],
+    )
+
+
+def decision_of(record: Record, image: int | None = None) -> Decision:
+    """Give a decision of this record: from memory, else by judging the recorded input again with the recorded packs.
+
+    Without `image` it is that of the refusal, else that of the request.
+    """
+    key = "decision" if image is None else f"decision-{image}"
+    if key not in record.memory:
+        refused = record.find("denied") or record.find("in_review")
+        where: dict[str, Any] = refused.data["where"] if refused else {"stage": "request"}
+        record.memory[key] = replay(record, {"stage": "image", "image": image} if image is not None else where)
+    found: Decision = record.memory[key]
+    return found
+
+
+async def refuse(record: Record, decision: Decision, **where: int) -> None:
+    """End a record that policy does not let go on; pass where it does.
+
+    Raises:
+        PolicyDenied: The verdict is deny.
+        ReviewRequired: The verdict is review.
+    """
+    if decision.allowed:
+        return
+    record.memory["decision"] = decision
+    data = {
+        "verdict": decision.verdict.value,
+        "rules": sorted({h.rule for h in decision.deciding}),
+        "where": {"stage": decision.stage, **where},
+    }
+    if decision.verdict is Verdict.DENY:
+        await record.add("denied", data, durable=True)
+        raise PolicyDenied(decision, record_id=record.id)
+    await record.add("in_review", data, durable=True)
+    raise ReviewRequired(decision, record_id=record.id)
