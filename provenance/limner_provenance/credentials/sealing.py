@@ -1,0 +1,180 @@
+"""Sign an image: facts and bytes in, the sealed file and what identifies it out.
+
+Blocks for milliseconds and is safe to call from several threads. Must not know where pictures come from or go to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from limner_provenance.credentials.engine import library, sealing_context
+from limner_provenance.credentials.images import Mime, check_whole
+from limner_provenance.credentials.keys import cose_signature
+from limner_provenance.credentials.manifest import (
+    DigitalSourceType,
+    IngredientFacts,
+    ManifestFacts,
+    SoftwareAgent,
+    definition,
+    ingredient_label,
+)
+from limner_provenance.credentials.signer import LocalSigner, Signer
+from limner_provenance.credentials.store import manifest_store
+from limner_provenance.errors import SealFailed
+
+# A one-pixel PNG, for the trial signature of a new certificate.
+_PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """A sealed image.
+
+    Attributes:
+        data: The signed file, byte for byte what may be delivered.
+        mime: Its media type.
+        manifest: The manifest store (JUMBF) as it stands in the file.
+        manifest_sha256: SHA-256 of `manifest`, hex; `read_credentials` reports the same.
+        instance_id: Unique id of the file in its manifest.
+        certificate_sha256: SHA-256 of the signing certificate's DER, hex.
+    """
+
+    data: bytes = field(repr=False)
+    mime: Mime
+    manifest: bytes = field(repr=False)
+    manifest_sha256: str
+    instance_id: str
+    certificate_sha256: str
+
+
+def seal(data: bytes, facts: ManifestFacts, signer: Signer) -> Sealed:
+    """Sign an image with Content Credentials.
+
+    Credentials that are already in `data` are never dropped: where `facts` name no parent, the file itself becomes
+    the parent ingredient, with the state that it validates to.
+
+    Args:
+        data: A whole PNG, JPEG or WebP; every metadata field is written before this call.
+        facts: What the manifest states.
+        signer: Who signs; its development mark is written into the manifest.
+
+    Returns:
+        The sealed image.
+
+    Raises:
+        ImageUnreadable: `data` or an ingredient is no whole image.
+        SealFailed: the format differs from `facts.mime`, the signer or its time-stamp authority failed, or the
+            library refused.
+    """
+    mime = check_whole(data)
+    if mime != facts.mime:
+        raise SealFailed(f"facts.mime is {facts.mime}, but the bytes are {mime}.", remedy="Name the true format.")
+    facts = _complete(data, facts, signer)
+    instance_id = f"xmp.iid:{uuid.uuid4()}"
+    sealed = _sign(data, facts, signer, definition(facts, instance_id=instance_id))
+    manifest = manifest_store(sealed, mime)
+    if manifest is None:
+        raise SealFailed("The signed file carries no manifest.", remedy="Report this as a defect, with the format.")
+    return Sealed(
+        data=sealed,
+        mime=mime,
+        manifest=manifest,
+        manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        instance_id=instance_id,
+        certificate_sha256=signer.certificate_sha256,
+    )
+
+
+def trial(signer: Signer) -> None:
+    """Sign one pixel and read it back, without a time-stamp, to learn whether C2PA accepts a certificate.
+
+    Raises:
+        SealFailed: it does not; the message says why.
+    """
+    from limner_provenance.credentials.reading import read_credentials
+
+    facts = ManifestFacts(
+        title="trial",
+        mime="image/png",
+        software_agent=SoftwareAgent(name="trial"),
+        digital_source_type=DigitalSourceType.ALGORITHMIC_MEDIA,
+        created=datetime.now(UTC),
+        record={"v": 1},
+    )
+    signed = _sign(_PIXEL, facts, signer, definition(facts, instance_id="xmp.iid:trial"), stamped=False)
+    seen = read_credentials(signed)
+    if seen.state == "invalid":
+        raise SealFailed("; ".join(f"{item.code}: {item.explanation}" for item in seen.failures))
+
+
+def _complete(data: bytes, facts: ManifestFacts, signer: Signer) -> ManifestFacts:
+    changes: dict[str, object] = {}
+    if signer.development and not facts.development:
+        changes["development"] = True
+    has_parent = any(item.relationship == "parentOf" for item in facts.ingredients)
+    if not has_parent and manifest_store(data, facts.mime) is not None:
+        inbound = IngredientFacts(data=data, title="as received", relationship="parentOf")
+        changes.update(ingredients=(*facts.ingredients, inbound), unchanged=True)
+    return facts.model_copy(update=changes) if changes else facts
+
+
+def _sign(
+    data: bytes, facts: ManifestFacts, signer: Signer, manifest: dict[str, Any], *, stamped: bool = True
+) -> bytes:
+    c2pa, failed = library(), list[BaseException]()
+    output = io.BytesIO()
+    try:
+        with _native_signer(signer, failed, stamped=stamped) as native:
+            builder = c2pa.Builder(manifest, context=sealing_context())
+            for place, item in enumerate(facts.ingredients):
+                description = {"title": item.title, "relationship": item.relationship, "label": ingredient_label(place)}
+                builder.add_ingredient(description, check_whole(item.data), io.BytesIO(item.data))
+            builder.sign(native, facts.mime, io.BytesIO(data), output)
+    except c2pa.C2paError as error:
+        raise _failure(signer, error, failed) from (failed[0] if failed else error)
+    return output.getvalue()
+
+
+def _native_signer(signer: Signer, failed: list[BaseException], *, stamped: bool) -> Any:
+    """Make c2pa's signer anew for each image: that takes microseconds and lets threads and forks be."""
+    c2pa, url = library(), signer.timestamp_url if stamped else None
+    if isinstance(signer, LocalSigner):
+        # The same signature as by the callback below, but c2pa then reserves 9 KB less in each image.
+        info = c2pa.C2paSignerInfo(alg=signer.alg, sign_cert=signer.chain, private_key=signer.private_key, ta_url=url)
+        return c2pa.Signer.from_info(info)
+    algorithm = c2pa.C2paSigningAlg[signer.alg.upper()]
+    return c2pa.Signer.from_callback(_callback(signer, failed), algorithm, signer.chain.decode("ascii"), url)
+
+
+def _callback(signer: Signer, failed: list[BaseException]) -> Callable[[bytes], bytes]:
+    def call(data: bytes) -> bytes:
+        try:
+            return cose_signature(signer.alg, signer.sign(data))
+        except Exception as error:  # noqa: BLE001 - no exception can cross the native border: it is kept and raised after
+            failed.append(error)
+            return b""
+
+    return call
+
+
+def _failure(signer: Signer, error: Exception, failed: list[BaseException]) -> SealFailed:
+    if failed:
+        return SealFailed(
+            f"The signer {signer.name!r} failed: {type(failed[0]).__name__}.",
+            remedy="Check that the key service answers and may sign with this key.",
+        )
+    if signer.timestamp_url and "http" in str(error):
+        return SealFailed(
+            "The time-stamp authority in signing.timestamp did not answer as one.",
+            remedy="Check the address and that this machine reaches it, or remove signing.timestamp.",
+        )
+    return SealFailed(f"The image could not be signed: {error}.", remedy="See the cause; nothing was delivered.")
