@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from limner_provenance.states import derive
 
 if TYPE_CHECKING:
-    from limner_provenance.log import Pending
-    from limner_provenance.states import RecordState
-
     from limner_provenance import AuditLog
     from limner_provenance.entries import Entry
+    from limner_provenance.log import Pending
+    from limner_provenance.states import RecordState
 
 _LARGE = 32_768
 """From this many bytes on, encrypting is left to a worker thread so that the event loop stays free."""

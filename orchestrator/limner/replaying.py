@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from limner_policy.engine import judge
-
 from limner_policy.types import PolicyInput
 
 if TYPE_CHECKING:
-    from limner_policy.loading import Pack
-
     from limner.records import Record
+    from limner_policy.loading import Pack
     from limner_policy.verdicts import Decision
     from limner_provenance import AuditLog
     from limner_provenance.entries import Entry

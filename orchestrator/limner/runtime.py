@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from limner.errors import ConfigInvalid, StorageUnavailable
 
 if TYPE_CHECKING:
+    from limner.config import Config
     from limner_policy.detectors.base import Detector
     from limner_policy.loading import Pack
-
-    from limner.config import Config
     from limner_provenance import AuditLog
     from limner_provenance.credentials.signer import Signer
     from limner_providers.base import Provider

@@ -29,11 +29,11 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Check every entry, payload, picture, checkpoint and column, and say where something is wrong."""
-    from limner_provenance.audit import verify as verify_log
     from rich.progress import Progress
 
     from limner.errors import ConfigInvalid
     from limner.reading import open_log
+    from limner_provenance.audit import verify as verify_log
 
     note = None
     if checkpoint is not None:

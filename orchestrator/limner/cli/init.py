@@ -29,11 +29,10 @@ def init(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Write limner.yaml, a copy of the general policy, the audit log and keys; print the log's key."""
-    from limner_policy.loading import embedded_pack
-
     from limner import Limner
     from limner.config import FILE_NAME
     from limner.errors import ConfigInvalid
+    from limner_policy.loading import embedded_pack
 
     config = context.obj or folder / FILE_NAME
     policy = config.parent / "policy" / "general.policy.yaml"

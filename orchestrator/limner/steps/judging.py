@@ -10,12 +10,11 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from limner_policy.engine import judge
-
 from limner.errors import PolicyDenied, ReviewRequired
 from limner.replaying import replay
 from limner.steps.asking import asked
 from limner.steps.pictures import pictures
+from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
 from limner_policy.verdicts import Decision, Verdict
 

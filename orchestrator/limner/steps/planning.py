@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from limner_policy.engine import judge
-
 from limner.result import PlannedCandidate
 from limner.steps.asking import Asked, asked
 from limner.steps.judging import policy_input, refuse
+from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, PolicyInput
 from limner_policy.verdicts import Decision
 from limner_providers.errors import UnsupportedRequest

@@ -1,0 +1,1 @@
+"""`make demo`: what Limner is, in one minute and with something to look at."""
