@@ -39,7 +39,20 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
             importlib.import_module(package).Limmer  # noqa: B018  # the access is the test
 
 
-HEAVY = ("torch", "diffusers", "open_clip", "onnxruntime", "c2pa", "sqlalchemy", "sqlmodel", "alembic", "httpx", "openai", "PIL", "numpy")
+HEAVY = (
+    "torch",
+    "diffusers",
+    "open_clip",
+    "onnxruntime",
+    "c2pa",
+    "sqlalchemy",
+    "sqlmodel",
+    "alembic",
+    "httpx",
+    "openai",
+    "PIL",
+    "numpy",
+)
 
 
 def test_importing_the_client_loads_nothing_heavy() -> None:

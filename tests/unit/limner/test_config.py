@@ -1,0 +1,117 @@
+"""`limner.yaml`: what it takes, and how it says no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limner.config import Config, load_config
+from limner.errors import ConfigInvalid, PolicyFileError, exit_code
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "limner.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_no_file_means_embedded_defaults(tmp_path: Path) -> None:
+    """Without a file the starter model, SQLite and local folders beside the working folder are meant."""
+    config = load_config(folder=tmp_path)
+    assert config.root == tmp_path
+    assert config.provider_sections()["local"].settings == {"model": "starter"}
+    assert config.audit_url == f"sqlite:///{tmp_path}/.limner/audit.db"
+
+
+def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
+    """Databases, assets and policies are found wherever the process was started."""
+    file = written(
+        tmp_path, 'audit: {url: "sqlite:///data/a.db"}\nassets: {url: "file://pictures"}\npolicy: [house.yaml]\n'
+    )
+    config = load_config(file)
+    assert config.audit_url == f"sqlite:///{tmp_path}/data/a.db"
+    assert config.assets_url == f"file://{tmp_path}/pictures"
+    assert config.path(config.policy[0]) == tmp_path / "house.yaml"
+
+
+def test_addresses_that_are_no_paths_stay(tmp_path: Path) -> None:
+    """A PostgreSQL or S3 address, and an absolute path, are left as they are."""
+    file = written(
+        tmp_path,
+        'audit: {url: "postgresql+psycopg://h/db"}\nkeys: {url: "sqlite:////var/k.db"}\nassets: {url: "s3://b/p"}\n',
+    )
+    config = load_config(file)
+    assert (config.audit_url, config.keys_url, config.assets_url) == (
+        "postgresql+psycopg://h/db",
+        "sqlite:////var/k.db",
+        "s3://b/p",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("routin: {}\n", ":1:1", "Did you mean 'routing'?"),
+        ("audit:\n  urll: x\n", ":2:3", "Did you mean 'url'?"),
+        ("environment: prod\n", ":1:1", "'development' or 'production'"),
+        ("root: /\n", ":1:1", "no key of this file"),
+        ("routing: {order: [a, b]}\nproviders: {a: {kind: test}}\n", "", "routing.order names 'b'"),
+    ],
+)
+def test_wrong_keys_and_values_name_their_place(tmp_path: Path, text: str, place: str, says: str) -> None:
+    """A mistake is reported with file, line and column, and with what was probably meant."""
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file).provider_sections()
+    assert place in str(caught.value)
+    assert says in str(caught.value)
+    assert exit_code(caught.value) == 2
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: &x 1\nb: *x\n", "\ta: 1\n", "%YAML 1.1\n---\na: 1\n"])
+def test_what_is_no_plain_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    """Duplicate keys, anchors, tabs and directives are errors, exit code 2."""
+    with pytest.raises(PolicyFileError) as caught:
+        load_config(written(tmp_path, text))
+    assert exit_code(caught.value) == 2
+
+
+def test_a_secret_in_clear_text_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    """Secrets come from the environment; the error does not show the one that was found."""
+    file = written(tmp_path, "providers: {o: {kind: openai, api_key: sk-very-secret}}\n")
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file)
+    assert "sk-very-secret" not in str(caught.value)
+    assert "${API_KEY}" in str(caught.value)
+
+
+def test_the_environment_fills_in_and_stays_out_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file has the same digest whatever the secret is."""
+    file = written(tmp_path, 'providers: {o: {kind: openai, api_key: "${THE_KEY}"}}\n')
+    with pytest.raises(ConfigInvalid, match="THE_KEY"):
+        load_config(file)
+    monkeypatch.setenv("THE_KEY", "one")
+    first = load_config(file)
+    monkeypatch.setenv("THE_KEY", "two")
+    second = load_config(file)
+    assert first.providers["o"].settings["api_key"] == "one"
+    assert first.digest == second.digest
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A configuration that is not there is exit code 2 with a remedy."""
+    with pytest.raises(ConfigInvalid, match="limner init"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_country_no_is_a_text(tmp_path: Path) -> None:
+    """YAML 1.2: `no` is a word, not a boolean."""
+    config = load_config(written(tmp_path, "providers: {no: {kind: test, delay: 1}}\n"))
+    assert list(config.providers) == ["no"]
+    assert config.providers["no"].settings == {"delay": 1}
+
+
+def test_the_default_is_a_plain_object() -> None:
+    """`Config()` can be made in code, for tests and notebooks."""
+    assert Config().environment == "development"
