@@ -51,15 +51,16 @@ def signature(item: dict[str, Any]) -> dict[str, Any]:
     signed = mapping(item.get("signature"))
     certificate = mapping(signed.get("certificateInfo"))
     subject, issuer = mapping(certificate.get("subject")), mapping(certificate.get("issuer"))
-    stamp = mapping(signed.get("timeStampInfo") or signed.get("timestampInfo"))
+    ends = moment(mapping(certificate.get("validity")).get("notAfter"))
     return {
         "algorithm": text(signed.get("algorithm")),
         "common_name": text(subject.get("CN")),
         "organisation": text(subject.get("O")),
         "issuer": ", ".join(part for part in (text(issuer.get("CN")), text(issuer.get("O"))) if part) or None,
         "development": text(issuer.get("O")) == DEVELOPMENT_ORGANISATION,
-        "timestamp": moment(stamp.get("timestamp")),
-        "stops_validating": moment(mapping(certificate.get("validity")).get("notAfter")),
+        "timestamp": moment(mapping(signed.get("timeStampInfo")).get("timestamp")),
+        "certificate_ends": ends,
+        "stops_validating": ends,
     }
 
 

@@ -56,7 +56,7 @@ def read_credentials(data: bytes | Path, *, trust: bytes | None = None, now: dat
     answer = _ask(raw, mime, trust)
     if isinstance(answer, Finding):
         return _without_report(mime, store, answer)
-    found = _inherit_source(_describe(answer, mime, store))
+    found = _keep_by_timestamp(_inherit_source(_describe(answer, mime, store)))
     return _apply_dates(_apply_form(found, raw), now or datetime.now(UTC))
 
 
@@ -128,6 +128,11 @@ def _inherit_source(found: Credentials) -> Credentials:
     if found.digital_source_type or not parents:
         return found
     return found.model_copy(update={"digital_source_type": parents[0]})
+
+
+def _keep_by_timestamp(found: Credentials) -> Credentials:
+    """Let a trusted time-stamp carry the credentials beyond the certificate's end."""
+    return found.model_copy(update={"stops_validating": None}) if found.timestamp_trusted else found
 
 
 def _digest(data: bytes | None) -> str | None:

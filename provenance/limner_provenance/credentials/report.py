@@ -75,6 +75,7 @@ class Credentials(_Report):
         test_provider: True where the manifest says that no image model made the picture.
         algorithm: Signature algorithm: es256, ps256, ed25519, ….
         certificate_sha256: SHA-256 of the certificate's DER, hex.
+        certificate_ends: End of the signing certificate's validity.
         timestamp: Time by a time-stamp authority, or None.
         timestamp_trusted: True where that authority is trusted.
         stops_validating: When the certificate ends and the credentials with it; None where a trusted time-stamp
@@ -104,6 +105,7 @@ class Credentials(_Report):
     test_provider: bool = False
     algorithm: str | None = None
     certificate_sha256: str | None = None
+    certificate_ends: datetime | None = None
     timestamp: datetime | None = None
     timestamp_trusted: bool = False
     stops_validating: datetime | None = None
