@@ -1,0 +1,160 @@
+"""The clauses of the policy language, version 1: dates, sources, outcomes with duties, examples.
+
+Declares what values they have and builds them; whole rules and packs are `language.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from limner_policy import yaml_reading as nodes
+from limner_policy.conditions import FACTS
+from limner_policy.duties import KNOWN_DUTIES
+from limner_policy.pack import Effective, Example, Source
+from limner_policy.shapes import (
+    Choice,
+    Day,
+    Fraction,
+    Key,
+    ListOf,
+    Moment,
+    Notes,
+    Reading,
+    Record,
+    Text,
+    Unreadable,
+    suggestion,
+)
+from limner_policy.verdicts import Duty, Verdict
+
+ID = Text("an id of letters, digits, - _ and .", 64, re.compile(r"[A-Za-z][A-Za-z0-9._-]*"))
+NAME = Text("a name of small letters, digits and -", 64, re.compile(r"[a-z0-9][a-z0-9-]*"))
+LINE = Text("a text", 200)
+PROSE = Text("a text", 2_000)
+VERDICT = Choice(tuple(verdict.value for verdict in Verdict))
+
+
+def _effective(read: Reading) -> Effective:
+    start, until = read.values.get("from"), read.values.get("until")
+    if start and until and until <= start:
+        raise read.fail("ends before it begins", "`until` has to lie after `from`")
+    return Effective(start, until)
+
+
+EFFECTIVE = Record("the dates", {"from": Key(Moment()), "until": Key(Moment())}, _effective)
+
+
+def _source(read: Reading) -> Source:
+    if "url" in read.values and "read" not in read.values:
+        raise read.fail("has a url and no `read`", "Add the day on which it was read")
+    return Source(**read.values)
+
+
+SOURCE = Record(
+    "a source",
+    {"cite": Key(PROSE, required=True), "url": Key(PROSE), "read": Key(Day()), "quote": Key(PROSE)},
+    _source,
+)
+
+
+class Sources:
+    """A mapping from free names to sources."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> dict[str, Source]:
+        """Read them."""
+        if not isinstance(node, nodes.Mapping):
+            raise notes.fail(node, path, "has to be sources by name: a mapping")
+        found: dict[str, Source] = {}
+        for key, child in node.pairs:
+            try:
+                found[ID.read(key, path, notes)] = SOURCE.read(child, f"{path}.{key.text}", notes)
+            except Unreadable:
+                # Noted already. The name stays known, so that whoever refers to it is not blamed too.
+                found[key.text] = Source(key.text)
+        return found
+
+
+class Basis:
+    """A source's name, kept with its place until the sources are known, or a citation written out."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> tuple[nodes.Node, str, Source | str]:
+        """Read it."""
+        if isinstance(node, nodes.Mapping):
+            return node, path, SOURCE.read(node, path, notes)
+        return node, path, ID.read(node, path, notes)
+
+
+class _DutyShape:
+    """A duty's name, or its name with parameters: `{visible_label: {text: AI}}`."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> Duty:
+        if isinstance(node, nodes.Scalar):
+            return Duty(self._name(node, path, notes))
+        if not isinstance(node, nodes.Mapping) or len(node.pairs) != 1:
+            raise notes.fail(node, path, "has to be one duty", "Write `name` or `{name: {parameter: value}}`")
+        key, params = node.pairs[0]
+        name = self._name(key, path, notes)
+        keys = {param: Key(PROSE) for param in KNOWN_DUTIES[name]}
+        shape = Record(f"the parameters of {name}", keys, lambda read: Duty(name, tuple(sorted(read.values.items()))))
+        return shape.read(params, f"{path}.{name}", notes)
+
+    @staticmethod
+    def _name(node: nodes.Scalar, path: str, notes: Notes) -> str:
+        if node.text not in KNOWN_DUTIES:
+            raise notes.fail(node, path, "is no known duty", suggestion(node.text, KNOWN_DUTIES))
+        return node.text
+
+
+def _then(read: Reading) -> tuple[Verdict, tuple[Duty, ...]]:
+    verdict, duties = Verdict(read.values["verdict"]), read.values.get("duties", ())
+    if verdict is Verdict.ALLOW and duties:
+        raise read.fail("`allow` has no duties", "Write allow_with_duties, or delete them")
+    if verdict is Verdict.ALLOW_WITH_DUTIES and not duties:
+        raise read.fail("`allow_with_duties` names no duty", "Add `duties: […]`")
+    return verdict, duties
+
+
+THEN = Record(
+    "the outcome", {"verdict": Key(VERDICT, required=True), "duties": Key(ListOf(_DutyShape(), "duties", 50))}, _then
+)
+
+
+class _ScoreOrUnknown:
+    """A score from 0 to 1, or the word unknown."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> str | None:
+        if isinstance(node, nodes.Scalar) and node.text == "unknown":
+            return None
+        return Fraction().read(node, path, notes)
+
+
+EXAMPLE_SCORE = Record(
+    "a score",
+    {
+        "detector": Key(NAME, required=True),
+        "category": Key(LINE, required=True),
+        "score": Key(_ScoreOrUnknown(), required=True),
+    },
+    lambda read: ((read.values["detector"], read.values["category"]), read.values["score"]),
+)
+_EXAMPLE_TEXT = Text("a text", 20_000, may_be_empty=True)
+
+
+def _example(read: Reading) -> Example:
+    facts = dict(read.values)
+    expect, scores, as_of = facts.pop("expect"), dict(facts.pop("evidence", ())), facts.pop("as_of", None)
+    return Example(Verdict(expect), facts, scores, as_of, read.node.line)
+
+
+EXAMPLE = Record(
+    "an example",
+    {
+        "expect": Key(VERDICT, required=True),
+        "prompt": Key(_EXAMPLE_TEXT),
+        "negative_prompt": Key(_EXAMPLE_TEXT),
+        "evidence": Key(ListOf(EXAMPLE_SCORE, "scores", 100)),
+        "as_of": Key(Moment()),
+        **{fact: Key(LINE) for fact in FACTS},
+    },
+    _example,
+)

@@ -1,0 +1,212 @@
+"""The closed vocabulary of `when`: what each predicate means, in three values (true, false, unknown).
+
+Pure: looks only at the case it is given. How conditions are written in YAML is `language.py`; how texts are searched is
+`matching.py`. Every part of a condition is evaluated, always, so that order can never matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from limner_policy.types import Evidence, PolicyInput
+from limner_policy.verdicts import EvidenceUse, Span
+
+TEXT_FIELDS = ("prompt", "negative_prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a condition: its truth (None is unknown), where it matched, and the evidence it rests on."""
+
+    truth: bool | None
+    spans: tuple[Span, ...] = ()
+    evidence: tuple[EvidenceUse, ...] = ()
+
+
+NO = Finding(truth=False)
+YES = Finding(truth=True)
+UNKNOWN = Finding(truth=None)
+
+
+class Case(Protocol):
+    """One judgement's input as conditions see it."""
+
+    @property
+    def given(self) -> PolicyInput:
+        """The input."""
+        ...
+
+    @property
+    def text_hits(self) -> Mapping[Condition, tuple[Span, ...]]:
+        """The text conditions of the pack that match, each with its spans in the original text."""
+        ...
+
+
+class Condition(Protocol):
+    """A node of `when`."""
+
+    def find(self, case: Case) -> Finding:
+        """Evaluate."""
+        ...
+
+
+def _merged(findings: Iterable[Finding], truth: bool | None) -> Finding:
+    kept = [finding for finding in findings if finding.truth is truth]
+    spans = tuple(dict.fromkeys(span for finding in kept for span in finding.spans))
+    evidence = tuple(dict.fromkeys(use for finding in kept for use in finding.evidence))
+    return Finding(truth, spans, evidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AllOf:
+    """True where all are, false where one is, else unknown."""
+
+    items: tuple[Condition, ...]
+
+    def find(self, case: Case) -> Finding:
+        """Evaluate every item and combine."""
+        findings = [item.find(case) for item in self.items]
+        truths = {finding.truth for finding in findings}
+        if False in truths:
+            return NO
+        return _merged(findings, None if None in truths else True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnyOf:
+    """True where one is, false where all are, else unknown."""
+
+    items: tuple[Condition, ...]
+
+    def find(self, case: Case) -> Finding:
+        """Evaluate every item and combine."""
+        findings = [item.find(case) for item in self.items]
+        truths = {finding.truth for finding in findings}
+        if True in truths:
+            return _merged(findings, truth=True)
+        return _merged(findings, None) if None in truths else NO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Not:
+    """The opposite; unknown stays unknown."""
+
+    item: Condition
+
+    def find(self, case: Case) -> Finding:
+        """Evaluate the item and turn it round; what matched inside is no place where this matched."""
+        finding = self.item.find(case)
+        if finding.truth is None:
+            return finding
+        return NO if finding.truth else YES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """Whole words or phrases, compared after folding (`normalise.py`)."""
+
+    any_of: tuple[str, ...]
+    fields: tuple[str, ...]
+
+    def find(self, case: Case) -> Finding:
+        """Look up what the pack's matcher found."""
+        spans = case.text_hits.get(self)
+        return NO if spans is None else Finding(truth=True, spans=spans)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pattern:
+    """An RE2 expression."""
+
+    pattern: str
+    fields: tuple[str, ...]
+
+    def find(self, case: Case) -> Finding:
+        """Look up what the pack's matcher found."""
+        spans = case.text_hits.get(self)
+        return NO if spans is None else Finding(truth=True, spans=spans)
+
+
+def _of_candidate(name: str) -> Callable[[PolicyInput], str | None]:
+    return lambda given: getattr(given.candidate, name) if given.candidate else None
+
+
+def _of_context(name: str) -> Callable[[PolicyInput], str | None]:
+    return lambda given: getattr(given.context, name)
+
+
+CANDIDATE_FACTS = ("provider", "kind", "model", "licence")
+CONTEXT_FACTS = ("tenant", "project", "purpose", "audience", "region")
+FACTS: dict[str, Callable[[PolicyInput], str | None]] = {
+    "task": lambda given: given.request.task,
+    **{name: _of_candidate(name) for name in CANDIDATE_FACTS},
+    **{name: _of_context(name) for name in CONTEXT_FACTS},
+}
+"""Fact name → how it is read; None means that it is not known."""
+
+
+def folded_fact(value: str) -> str:
+    """Facts are compared without regard to case and outer spaces."""
+    return value.strip().casefold()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactIn:
+    """A fact that is (or, `negated`, is not) one of some values; unknown where the fact is not known."""
+
+    fact: str
+    values: frozenset[str]
+    negated: bool = False
+
+    def find(self, case: Case) -> Finding:
+        """Compare."""
+        value = FACTS[self.fact](case.given)
+        if value is None:
+            return UNKNOWN
+        return YES if (folded_fact(value) in self.values) is not self.negated else NO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceAtLeast:
+    """A detector's score of a category that reaches a threshold; unknown where no such score is there.
+
+    A detector may escalate, never clear: one score at the threshold makes it true whatever the others say.
+    """
+
+    detector: str
+    category: str
+    at_least: str
+
+    @property
+    def micros(self) -> int:
+        """The threshold in millionths."""
+        return int(self.at_least.replace(".", ""))
+
+    def find(self, case: Case) -> Finding:
+        """Hold every score of this detector and category against the threshold."""
+        given = [e for e in case.given.evidence if (e.detector, e.category) == (self.detector, self.category)]
+        reached = [e for e in given if e.micros is not None and e.micros >= self.micros]
+        if reached:
+            return Finding(truth=True, evidence=self._used(reached))
+        unknown = [e for e in given if e.micros is None]
+        if given and not unknown:
+            return NO
+        return Finding(truth=None, evidence=self._used(unknown or [self._absent()]))
+
+    def _used(self, evidence: Iterable[Evidence]) -> tuple[EvidenceUse, ...]:
+        return tuple(EvidenceUse(one, self.at_least) for one in evidence)
+
+    def _absent(self) -> Evidence:
+        return Evidence(detector=self.detector, category=self.category, status="unknown", reason="it gave no evidence")
+
+
+def walk(condition: Condition) -> Iterator[Condition]:
+    """The condition and everything inside it."""
+    yield condition
+    if isinstance(condition, AllOf | AnyOf):
+        for item in condition.items:
+            yield from walk(item)
+    elif isinstance(condition, Not):
+        yield from walk(condition.item)

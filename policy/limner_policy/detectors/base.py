@@ -1,0 +1,81 @@
+"""The detector port: what a detector has to be, and how it writes a score. Knows no detector, no policy, no threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from limner_policy.types import Evidence
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+else:
+    Pixels = Any
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Scores pictures. Offered by other distributions under the entry-point group `limner.detectors`.
+
+    A detector is made without arguments and loads its model at the first `score`, once. It may be called from several
+    threads. It raises when it cannot answer: the runner turns that into `unknown`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that rules use, such as `nsfw`; the entry point has the same name."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version of code and preprocessing, which together with `digest` pins a score."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, lower-case hex; empty for a detector without weights."""
+        ...
+
+    @property
+    def stage(self) -> str:
+        """The stage at which it runs; `image` for detectors of pictures."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that every answer holds, each once."""
+        ...
+
+    def score(self, images: Sequence[Pixels]) -> list[list[Evidence]]:
+        """Score pictures.
+
+        Args:
+            images: uint8 arrays of shape (height, width, 3), RGB, values 0…255.
+
+        Returns:
+            For each picture, in order, one `Evidence` for each category (see `scored`).
+        """
+        ...
+
+
+def scored(detector: Detector, category: str, value: float) -> Evidence:
+    """Evidence of one score: rounded to 6 decimals, or `unknown` where `value` is no number from 0 to 1."""
+    value = float(value)
+    if not math.isfinite(value) or not -1e-6 <= value <= 1.000_001:
+        return unknown(detector.name, category, "the score is no number from 0 to 1", detector.version, detector.digest)
+    return Evidence(
+        detector=detector.name,
+        version=detector.version,
+        digest=detector.digest,
+        category=category,
+        score=f"{min(max(value, 0.0), 1.0):.6f}",
+    )
+
+
+def unknown(name: str, category: str, reason: str, version: str = "", digest: str = "") -> Evidence:
+    """Evidence that there is none, and why."""
+    return Evidence(detector=name, version=version, digest=digest, category=category, status="unknown", reason=reason)

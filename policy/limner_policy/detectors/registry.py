@@ -1,0 +1,64 @@
+"""Finds detectors by name: the built-in ones without scanning, others by the entry-point group `limner.detectors`.
+
+Knows names and import paths, not what detectors do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from limner_policy.detectors.base import Detector
+from limner_policy.errors import DetectorError
+
+GROUP = "limner.detectors"
+BUILT_IN = {"nsfw": "limner_policy.detectors.nsfw:NsfwDetector"}
+
+
+def load_detectors(names: Iterable[str]) -> tuple[Detector, ...]:
+    """Make the detectors of these names, sorted; no model is loaded yet.
+
+    Raises:
+        DetectorError: no installed distribution offers a detector of that name, or what it offers is none.
+        DetectorUnavailable: an optional dependency is missing; the message names the extra.
+    """
+    return tuple(_make(name) for name in sorted(set(names)))
+
+
+def _make(name: str) -> Detector:
+    maker = _built_in(name) if name in BUILT_IN else _installed(name)
+    detector = maker()
+    if not isinstance(detector, Detector):
+        raise DetectorError(
+            f"what is installed as detector {name!r} is no detector.",
+            remedy="It needs name, version, digest, stage, categories and score().",
+        )
+    if detector.name != name:
+        raise DetectorError(
+            f"the detector installed as {name!r} calls itself {detector.name!r}.", remedy="Give both the same name."
+        )
+    return detector
+
+
+def _built_in(name: str) -> Any:
+    module, _, attribute = BUILT_IN[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _installed(name: str) -> Any:
+    found: dict[str, EntryPoint] = {}
+    every = entry_points(group=GROUP)
+    for point in every.select(name=name):
+        found[point.value] = point
+    if not found:
+        known = ", ".join(sorted({*BUILT_IN, *(point.name for point in every)}))
+        raise DetectorError(
+            f"no detector is called {name!r}.",
+            remedy=f"Known: {known}. Install the one that offers it, or correct the rule.",
+        )
+    if len(found) > 1:
+        places = ", ".join(sorted(found))
+        raise DetectorError(f"two detectors are called {name!r}: {places}.", remedy="Uninstall one of them.")
+    return next(iter(found.values())).load()

@@ -1,0 +1,136 @@
+"""Runs detectors beside each other under one time limit; whatever goes wrong becomes evidence that is `unknown`.
+
+Knows the detector port and threads, not the policy. Threads are daemons and bounded: a detector that hangs costs its
+own places only, and never keeps the process from ending.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from limner_policy.detectors.base import Detector, Pixels, unknown
+from limner_policy.errors import DetectorError
+from limner_policy.types import Evidence
+
+MAX_CALLS = 4
+"""Most calls of one detector at a time, the hanging ones included."""
+
+DEFAULT_TIMEOUT = 30.0
+
+_places: dict[str, threading.BoundedSemaphore] = {}
+_places_lock = threading.Lock()
+
+
+def run_detectors(
+    detectors: Sequence[Detector], images: Sequence[Pixels], *, timeout: float = DEFAULT_TIMEOUT
+) -> list[tuple[Evidence, ...]]:
+    """Score all pictures with all detectors.
+
+    Args:
+        detectors: each name once.
+        images: uint8 arrays of shape (height, width, 3), RGB.
+        timeout: seconds for all of it together, more than 0.
+
+    Returns:
+        For each picture the evidence of every detector and category, sorted by detector and category, `image` set. A
+        detector that raises, runs out of time, gives a NaN or an answer of a wrong length is `unknown` there.
+
+    Raises:
+        DetectorError: two detectors have one name, or something is no picture.
+    """
+    names = [detector.name for detector in detectors]
+    if len(set(names)) < len(names):
+        raise DetectorError(
+            f"two detectors are called {max(names, key=names.count)!r}.", remedy="Give each its own name."
+        )
+    for index, image in enumerate(images):
+        _check_picture(index, image)
+    if not images:
+        return []
+    deadline = time.monotonic() + timeout
+    calls = [_Call(detector, images, deadline) for detector in detectors]
+    answers = [call.answer() for call in calls]
+    return [
+        tuple(
+            sorted(
+                (evidence.model_copy(update={"image": index}) for answer in answers for evidence in answer[index]),
+                key=lambda evidence: (evidence.detector, evidence.category),
+            )
+        )
+        for index in range(len(images))
+    ]
+
+
+def _check_picture(index: int, image: Any) -> None:
+    shape, kind = getattr(image, "shape", None), str(getattr(image, "dtype", ""))
+    if shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape or kind != "uint8":
+        raise DetectorError(
+            f"picture {index} has shape {shape} and type {kind or type(image).__name__}.",
+            remedy="Give uint8 arrays of shape (height, width, 3), RGB.",
+        )
+
+
+class _Call:
+    """One detector's call in its own daemon thread."""
+
+    def __init__(self, detector: Detector, images: Sequence[Pixels], deadline: float) -> None:
+        self._detector = detector
+        self._images = images
+        self._deadline = deadline
+        self._done = threading.Event()
+        self._result: list[list[Evidence]] | None = None
+        self._reason = ""
+        place = _place_of(detector.name)
+        if place.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 1.0))):
+            name = f"limner-detector-{detector.name}"
+            threading.Thread(target=self._run, args=(place,), name=name, daemon=True).start()
+        else:
+            self._reason = f"{MAX_CALLS} earlier calls have not come back"
+            self._done.set()
+
+    def _run(self, place: threading.BoundedSemaphore) -> None:
+        try:
+            self._result = _checked(self._detector, self._detector.score(self._images), len(self._images))
+        except BaseException as error:  # noqa: BLE001 -- a detector's failure is evidence; its text may hold anything
+            self._reason = f"it raised {type(error).__name__}"
+        finally:
+            place.release()
+            self._done.set()
+
+    def answer(self) -> list[list[Evidence]]:
+        """What it gave by the deadline, or `unknown` for every picture and category."""
+        if not self._done.wait(max(0.0, self._deadline - time.monotonic())):
+            return self._unknown("it did not answer in time")
+        return self._result if self._result is not None else self._unknown(self._reason)
+
+    def _unknown(self, reason: str) -> list[list[Evidence]]:
+        name, categories = self._detector.name, self._detector.categories
+        return [[unknown(name, category, reason) for category in categories] for _ in self._images]
+
+
+def _place_of(name: str) -> threading.BoundedSemaphore:
+    with _places_lock:
+        return _places.setdefault(name, threading.BoundedSemaphore(MAX_CALLS))
+
+
+def _checked(detector: Detector, answer: Any, count: int) -> list[list[Evidence]]:
+    """The answer with one evidence a picture and category, under the detector's own name and digest."""
+    rows = list(answer)
+    if len(rows) != count:
+        raise ValueError("an answer of wrong length")
+    return [[_of_category(detector, category, list(row)) for category in detector.categories] for row in rows]
+
+
+def _of_category(detector: Detector, category: str, row: list[Any]) -> Evidence:
+    found = [one for one in row if isinstance(one, Evidence) and one.category == category]
+    stamp = {"detector": detector.name, "version": detector.version, "digest": detector.digest}
+    if len(found) == 1 and found[0].detector == detector.name:
+        # Made again, so that evidence built around validation (model_construct) cannot smuggle in a score.
+        return Evidence.model_validate({**found[0].model_dump(), **stamp})
+    reason = "it gave no score" if not found else "it gave several scores, or another detector's"
+    return unknown(
+        reason=reason, category=category, name=stamp["detector"], version=stamp["version"], digest=stamp["digest"]
+    )

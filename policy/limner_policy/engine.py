@@ -1,0 +1,100 @@
+"""The judgement: packs and one input in, one decision out.
+
+Pure: no clock, no I/O, no state, no randomness. The same packs and input give the same decision, always.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from limner_policy.conditions import Condition, Finding
+from limner_policy.pack import Pack, Rule
+from limner_policy.types import PolicyInput, Stage
+from limner_policy.verdicts import Decision, RuleHit, Span, Verdict
+
+
+class _Case:
+    """The input as one pack's conditions see it; its texts are searched once, when the first rule asks."""
+
+    def __init__(self, pack: Pack, given: PolicyInput) -> None:
+        self.given = given
+        self._pack = pack
+
+    @functools.cached_property
+    def text_hits(self) -> Mapping[Condition, tuple[Span, ...]]:
+        return self._pack.matcher.search(self.given.request)
+
+
+def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
+    """Decide.
+
+    Every rule of `given.stage` that is in force at `given.instant` is evaluated. The verdict is the most severe of
+    those that hold or cannot be decided, in `enforce` mode; `audit` and `warn` rules are recorded only. Where no
+    pack, or no rule of any stage, is in force, the decision is a denial (`no_policy`).
+
+    A rule whose evaluation raises is a denial under that rule's id, whatever its mode.
+    """
+    instant = datetime.fromisoformat(given.instant)
+    in_force = _in_force(packs, instant)
+    identities = tuple(pack.identity for pack in in_force)
+    if not any(rule.in_force(instant) for pack in in_force for rule in pack.rules):
+        return Decision(Verdict.DENY, given.stage, packs=identities, no_policy=True)
+    hits: list[RuleHit] = []
+    for pack in in_force:
+        case = _Case(pack, given)
+        for rule in pack.rules:
+            if rule.stage == given.stage and rule.in_force(instant):
+                hits.extend(_hits(pack, rule, case))
+    hits.sort(key=RuleHit.sort_key)
+    combined = [hit for hit in hits if hit.combined]
+    return Decision(
+        verdict=Verdict.combine(hit.verdict for hit in combined),
+        stage=given.stage,
+        hits=tuple(hits),
+        duties=tuple(sorted({duty for hit in combined for duty in hit.duties})),
+        packs=identities,
+    )
+
+
+def required_detectors(packs: Iterable[Pack], stage: Stage, instant: str) -> set[str]:
+    """The names of the detectors whose evidence rules of `stage` in force at `instant` ask for."""
+    moment = datetime.fromisoformat(instant)
+    rules = (rule for pack in _in_force(packs, moment) for rule in pack.rules)
+    return {name for rule in rules if rule.stage == stage and rule.in_force(moment) for name in rule.detectors}
+
+
+def _in_force(packs: Iterable[Pack], instant: datetime) -> list[Pack]:
+    once = {pack.sha256: pack for pack in packs if pack.effective.covers(instant)}
+    return sorted(once.values(), key=lambda pack: (pack.name, pack.version, pack.sha256))
+
+
+def _hits(pack: Pack, rule: Rule, case: _Case) -> tuple[RuleHit, ...]:
+    try:
+        finding = rule.when.find(case)
+        if finding.truth is False:
+            return ()
+        return (_hit(pack, rule, finding),)
+    except Exception:  # noqa: BLE001 -- whatever breaks here must never become a pass
+        return (_hit(pack, rule, Finding(None), failed=True),)
+
+
+def _hit(pack: Pack, rule: Rule, finding: Finding, *, failed: bool = False) -> RuleHit:
+    unknown = finding.truth is None and not failed
+    verdict = Verdict.DENY if failed else rule.if_unknown if unknown else rule.verdict
+    return RuleHit(
+        rule=rule.id,
+        pack=pack.name,
+        title=rule.title,
+        says=rule.says,
+        severity=rule.severity,
+        stage=rule.stage,
+        mode=rule.mode,
+        verdict=verdict,
+        spans=finding.spans,
+        evidence=finding.evidence,
+        duties=() if verdict is Verdict.ALLOW else rule.duties,
+        unknown=unknown,
+        failed=failed,
+    )

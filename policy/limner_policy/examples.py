@@ -1,0 +1,116 @@
+"""Runs the examples that stand beside rules: a policy's own tests.
+
+An example is judged by the whole pack at its rule's stage, with its rule enforced even where its mode is milder. What
+it does not mention is a clean picture (score 0) and a fact that is not known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from limner_policy.conditions import CANDIDATE_FACTS, CONTEXT_FACTS, EvidenceAtLeast, walk
+from limner_policy.engine import judge
+from limner_policy.pack import Example, Pack, Rule
+from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts
+from limner_policy.verdicts import Decision, Verdict
+
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleFailure:
+    """An example that came out differently. `got` is the decision; `line` counts from 1."""
+
+    pack: str
+    rule: str
+    file: str
+    line: int
+    expected: Verdict
+    got: Decision
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.pack}/{self.rule}: {self.message}"
+
+
+def check_examples(pack: Pack) -> list[ExampleFailure]:
+    """Judge every example of the pack; the failures, in the order of the file.
+
+    An example fails where the pack's verdict is another than expected, or where it is as expected (and not `allow`) but
+    the rule it stands beside did not hold: then some other rule made it.
+    """
+    failures = []
+    for rule in pack.rules:
+        for example in rule.examples:
+            decision = judge_example(pack, rule, example)
+            if message := _failure(rule, example, decision):
+                failures.append(
+                    ExampleFailure(pack.name, rule.id, pack.file, example.line, example.expect, decision, message)
+                )
+    return failures
+
+
+def judge_example(pack: Pack, rule: Rule, example: Example) -> Decision:
+    """The decision on one example of `rule`, as `check_examples` makes it."""
+    rules = tuple(_awake(other) if other is rule else other for other in pack.rules)
+    return judge([dataclasses.replace(pack, rules=rules)], example_input(pack, rule, example))
+
+
+def _awake(rule: Rule) -> Rule:
+    return dataclasses.replace(rule, mode="enforce")
+
+
+def example_input(pack: Pack, rule: Rule, example: Example) -> PolicyInput:
+    """The judgement input that an example stands for."""
+    instant = example.as_of or instant_in_force(pack, rule)
+    facts = dict(example.facts)
+    candidate = {name: facts[name] for name in CANDIDATE_FACTS if name in facts}
+    return PolicyInput(
+        instant=instant.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        stage=rule.stage,
+        request=RequestFacts(
+            prompt=facts.get("prompt", ""),
+            negative_prompt=facts.get("negative_prompt", ""),
+            task=facts.get("task", "txt2img"),
+        ),
+        context=ContextFacts(**{name: facts[name] for name in CONTEXT_FACTS if name in facts}),
+        candidate=CandidateFacts(**candidate) if candidate or rule.stage != "request" else None,
+        evidence=_evidence(pack, example),
+    )
+
+
+def instant_in_force(pack: Pack, rule: Rule) -> datetime:
+    """An instant at which pack and rule are both in force, as far as their dates meet."""
+    starts = [dates.start for dates in (pack.effective, rule.effective) if dates.start]
+    ends = [dates.until for dates in (pack.effective, rule.effective) if dates.until]
+    if starts:
+        return max(starts)
+    return min(ends) - timedelta(seconds=1) if ends else _SOME_DAY
+
+
+def _evidence(pack: Pack, example: Example) -> tuple[Evidence, ...]:
+    asked = {
+        (node.detector, node.category)
+        for rule in pack.rules
+        for node in walk(rule.when)
+        if isinstance(node, EvidenceAtLeast)
+    }
+    scores = dict.fromkeys(asked, "0.000000") | dict(example.scores)
+    return tuple(_one(detector, category, score) for (detector, category), score in sorted(scores.items()))
+
+
+def _one(detector: str, category: str, score: str | None) -> Evidence:
+    if score is None:
+        return Evidence(detector=detector, category=category, status="unknown", reason="the example says so")
+    return Evidence(detector=detector, category=category, score=score)
+
+
+def _failure(rule: Rule, example: Example, decision: Decision) -> str:
+    if decision.verdict is not example.expect:
+        why = f" ({decision.reasons[0]})" if decision.reasons else ""
+        return f"expected {example.expect}, got {decision.verdict}{why}"
+    if example.expect is not Verdict.ALLOW and rule.id not in {hit.rule for hit in decision.hits}:
+        return f"{decision.verdict} as expected, but by {decision.deciding[0].rule} and not by this rule"
+    return ""

@@ -1,0 +1,175 @@
+"""The policy language, version 1: which keys a pack and a rule have, and what their values are.
+
+Its clauses are `clauses.py`, the `when` tree is `when.py`, files are `loading.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from limner_policy import yaml_reading as nodes
+from limner_policy.clauses import EFFECTIVE, EXAMPLE, ID, LINE, NAME, PROSE, THEN, VERDICT, Basis, Sources
+from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, walk
+from limner_policy.pack import ALWAYS, Effective, Rule, Source
+from limner_policy.shapes import Choice, Key, ListOf, Notes, Reading, Record, Text, suggestion
+from limner_policy.types import STAGES
+from limner_policy.verdicts import Verdict
+from limner_policy.when import WHEN
+
+MODES = ("off", "audit", "warn", "enforce")
+SEVERITIES = ("low", "medium", "high", "critical")
+MAX_RULES = 1_000
+
+
+@dataclass(frozen=True)
+class RawRule:
+    """A rule before the pack's defaults and sources are put in; `node` is where it stands, `values` what was read."""
+
+    node: nodes.Mapping
+    path: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A pack as read, before its rules are finished."""
+
+    name: str
+    version: str
+    title: str
+    owner: str
+    effective: Effective
+    unknown: Verdict
+    sources: dict[str, Source]
+    rules: tuple[RawRule, ...]
+
+
+RULE = Record(
+    "a rule",
+    {
+        "id": Key(ID, required=True),
+        "title": Key(LINE, required=True),
+        "says": Key(PROSE, required=True),
+        "why": Key(PROSE, required=True),
+        "basis": Key(ListOf(Basis(), "sources", 50), required=True),
+        "owner": Key(LINE),
+        "severity": Key(Choice(SEVERITIES), required=True),
+        "stage": Key(Choice(STAGES), required=True),
+        "mode": Key(Choice(MODES)),
+        "effective": Key(EFFECTIVE),
+        "when": Key(WHEN, required=True),
+        "then": Key(THEN, required=True),
+        "if_unknown": Key(VERDICT),
+        "examples": Key(ListOf(EXAMPLE, "examples", 500)),
+    },
+    lambda read: RawRule(read.node, read.path, read.values),
+)
+
+
+class _Rules:
+    """The rules; ids are compared before anything else, so that a doubled one is told whatever else is wrong."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> tuple[RawRule, ...]:
+        first_lines: dict[str, int] = {}
+        for index, key in _rule_ids(node):
+            if key.text in first_lines:
+                told = f"is the id of another rule too, in line {first_lines[key.text]}"
+                notes.add(key, f"{path}[{index}].id", told, "Give each its own")
+            first_lines.setdefault(key.text, key.line)
+        return ListOf(RULE, "rules", MAX_RULES, tolerant=True).read(node, path, notes)
+
+
+def _rule_ids(node: nodes.Node) -> Iterator[tuple[int, nodes.Scalar]]:
+    for index, item in enumerate(node.items if isinstance(node, nodes.Sequence) else ()):
+        for key, value in item.pairs if isinstance(item, nodes.Mapping) else ():
+            if key.text == "id" and isinstance(value, nodes.Scalar) and value.text:
+                yield index, value
+
+
+def _header(read: Reading) -> Header:
+    values = read.values
+    return Header(
+        name=values.get("policy", ""),
+        version=values.get("version", ""),
+        title=values.get("title", ""),
+        owner=values.get("owner", ""),
+        effective=values.get("effective", ALWAYS),
+        unknown=Verdict(values.get("unknown_evidence", "deny")),
+        sources=values.get("sources", {}),
+        rules=values.get("rules", ()),
+    )
+
+
+PACK = Record(
+    "a policy pack",
+    {
+        "policy": Key(NAME, required=True),
+        "version": Key(Text("a version", 40), required=True),
+        "title": Key(LINE, required=True),
+        "owner": Key(LINE, required=True),
+        "effective": Key(EFFECTIVE),
+        "unknown_evidence": Key(Choice(("review", "deny"))),
+        "sources": Key(Sources()),
+        "rules": Key(_Rules(), required=True),
+    },
+    _header,
+    tolerant=True,
+)
+
+
+def finish_rules(header: Header, notes: Notes) -> tuple[Rule, ...]:
+    """Put sources and defaults into the rules and check what no single value shows; problems go into `notes`."""
+    for raw in header.rules:
+        _check_stage(raw, notes)
+    return tuple(_finished(raw, header, notes) for raw in header.rules)
+
+
+def _check_stage(raw: RawRule, notes: Notes) -> None:
+    stage = raw.values["stage"]
+    where = next(node for key, node in raw.node.pairs if key.text == "when")
+    for node in walk(raw.values["when"]):
+        if isinstance(node, EvidenceAtLeast) and stage in ("request", "candidate"):
+            told = f"`evidence` is known at the stages image and release, and this rule's stage is {stage}"
+            notes.add(where, f"{raw.path}.when", told, "Write `stage: image`", show=False)
+        if isinstance(node, FactIn) and node.fact in CANDIDATE_FACTS and stage == "request":
+            told = f"`{node.fact}` is not known at the stage request"
+            notes.add(where, f"{raw.path}.when", told, "Write `stage: candidate`", show=False)
+
+
+def _finished(raw: RawRule, header: Header, notes: Notes) -> Rule:
+    values = raw.values
+    verdict, duties = values["then"]
+    unknown = values.get("if_unknown")
+    return Rule(
+        id=values["id"],
+        title=values["title"],
+        says=values["says"].strip(),
+        why=values["why"].strip(),
+        basis=_cited(values["basis"], header, notes),
+        owner=values.get("owner", header.owner),
+        severity=values["severity"],
+        stage=values["stage"],
+        mode=values.get("mode", "enforce"),
+        effective=values.get("effective", ALWAYS),
+        when=values["when"],
+        verdict=verdict,
+        duties=duties,
+        if_unknown=Verdict(unknown) if unknown else header.unknown,
+        examples=values.get("examples", ()),
+        lines=(raw.node.line, raw.node.last_line),
+    )
+
+
+def _cited(basis: tuple[tuple[nodes.Node, str, Source | str], ...], header: Header, notes: Notes) -> tuple[Source, ...]:
+    sources: list[Source] = []
+    for node, path, given in basis:
+        if isinstance(given, Source):
+            sources.append(given)
+        elif given in header.sources:
+            sources.append(header.sources[given])
+        else:
+            remedy = f"Add it under `sources`, or write {{cite: …}}. {suggestion(given, header.sources)}"
+            notes.add(node, path, "names no source of this pack", remedy.strip())
+    return tuple(sources)

@@ -1,0 +1,168 @@
+"""Searches prompts for all terms and patterns of a pack at once: one automaton, one RE2 set, built when it is loaded.
+
+Knows texts and conditions, not rules or verdicts. A built matcher never changes; a new pack brings a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from limner_policy.conditions import TEXT_FIELDS, Condition, Pattern, Terms, walk
+from limner_policy.normalise import Folded, fold, joins_without_space, spaced_out, views, word_origins, words
+from limner_policy.types import RequestFacts
+from limner_policy.verdicts import Span
+
+MAX_SPANS = 16
+"""Most spans reported of one condition; more would not help a reader and fill the log."""
+
+SET_MEMORY = 64 * 1024 * 1024
+"""Upper bound in bytes of the RE2 set's automaton."""
+
+Hits = dict[Condition, set[Span]]
+
+
+class Matcher:
+    """All text conditions of one pack, compiled."""
+
+    def __init__(self, conditions: Iterable[Condition]) -> None:
+        """Compile what is in `conditions` and inside them."""
+        nodes = [node for condition in conditions for node in walk(condition)]
+        self._terms = _TermMatcher([node for node in nodes if isinstance(node, Terms)])
+        self._patterns = _PatternMatcher([node for node in nodes if isinstance(node, Pattern)])
+        wanted = {name for node in nodes if isinstance(node, Terms | Pattern) for name in node.fields}
+        self._fields = tuple(name for name in TEXT_FIELDS if name in wanted)
+
+    def search(self, request: RequestFacts) -> dict[Condition, tuple[Span, ...]]:
+        """The conditions that match, each with up to `MAX_SPANS` places in code points of the original text."""
+        hits: Hits = {}
+        for name in self._fields:
+            text = getattr(request, name)
+            if text:
+                folded = fold(text)
+                self._terms.search(folded, name, hits)
+                self._patterns.search(folded, name, hits)
+        return {condition: tuple(sorted(spans)[:MAX_SPANS]) for condition, spans in hits.items()}
+
+
+def term_key(term: str) -> str:
+    """A term as the automaton holds it: folded words, with a space at each side that needs a word border."""
+    key = words(fold(term).text)
+    core = key.strip()
+    if not core:
+        return ""
+    start = 1 if joins_without_space(core[0]) else 0
+    end = -1 if joins_without_space(core[-1]) else None
+    return key[start:end]
+
+
+class _TermMatcher:
+    """An Aho–Corasick automaton over the folded words of a text."""
+
+    def __init__(self, conditions: list[Terms]) -> None:
+        owners: dict[str, list[Terms]] = {}
+        for condition in conditions:
+            for key in sorted({term_key(term) for term in condition.any_of} - {""}):
+                owners.setdefault(key, []).append(condition)
+        self._automaton = _automaton({key: (key, tuple(who)) for key, who in owners.items()})
+
+    def search(self, folded: Folded, name: str, hits: Hits) -> None:
+        if self._automaton is None:
+            return
+        for view in views(folded.text):
+            self._search_words(words(view), lambda view=view: word_origins(view), folded, name, hits)  # type: ignore[misc]
+        for word, positions in spaced_out(folded.text):
+            places = [positions[0], *positions, positions[-1]]
+            self._search_words(f" {word} ", lambda places=places: places, folded, name, hits)  # type: ignore[misc]
+
+    def _search_words(
+        self, text: str, origins_of: Callable[[], list[int]], folded: Folded, name: str, hits: Hits
+    ) -> None:
+        origins: list[int] | None = None
+        for end, (key, owners) in self._automaton.iter(text):
+            origins = origins or origins_of()
+            start = end - len(key) + 1 + key.startswith(" ")
+            last = end - key.endswith(" ")
+            span = Span(name, *folded.span(origins[start], origins[last] + 1))
+            for owner in owners:
+                if name in owner.fields:
+                    hits.setdefault(owner, set()).add(span)
+
+
+def _automaton(words_to_payload: dict[str, Any]) -> Any:
+    if not words_to_payload:
+        return None
+    import ahocorasick
+
+    automaton = ahocorasick.Automaton()
+    for word, payload in words_to_payload.items():
+        automaton.add_word(word, payload)
+    automaton.make_automaton()
+    return automaton
+
+
+def compile_pattern(pattern: str) -> Any:
+    """One RE2 expression, compiled quietly.
+
+    Raises:
+        ValueError: with RE2's own words.
+    """
+    import re2
+
+    try:
+        return re2.compile(pattern, _options())
+    except re2.error as error:
+        told = error.args[0]
+        raise ValueError(told.decode(errors="replace") if isinstance(told, bytes) else str(told)) from None
+
+
+def _options() -> Any:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = SET_MEMORY
+    return options
+
+
+class _PatternMatcher:
+    """One RE2 set over the original text and, where folding changed more than case, over the folded text."""
+
+    def __init__(self, conditions: list[Pattern]) -> None:
+        self._conditions = conditions
+        self._set: Any = None
+        if not conditions:
+            return
+        import re2
+
+        self._compiled = [compile_pattern(condition.pattern) for condition in conditions]
+        self._set = re2.Set.SearchSet(_options())
+        for condition in conditions:
+            self._set.Add(condition.pattern)
+        # The empty pattern always matches: where it is missing from an answer, RE2 has run out of memory.
+        self._sentinel = self._set.Add("")
+        self._set.Compile()
+
+    def search(self, folded: Folded, name: str, hits: Hits) -> None:
+        if self._set is None:
+            return
+        self._search_text(folded.original, lambda start, end: (start, end), name, hits)
+        if folded.origins is not None:
+            self._search_text(folded.text, folded.span, name, hits)
+
+    def _search_text(self, text: str, place: Callable[[int, int], tuple[int, int]], name: str, hits: Hits) -> None:
+        found = self._set.Match(text.encode())
+        if self._sentinel not in found:
+            raise MemoryError("RE2 gave up on a text")
+        for index in found:
+            if index != self._sentinel and name in self._conditions[index].fields:
+                spans = hits.setdefault(self._conditions[index], set())
+                spans.update(self._spans(index, text, place, name))
+
+    def _spans(self, index: int, text: str, place: Callable[[int, int], tuple[int, int]], name: str) -> Iterable[Span]:
+        for count, match in enumerate(self._compiled[index].finditer(text)):
+            if count == MAX_SPANS:
+                return
+            start, end = match.span()
+            if end > start:
+                yield Span(name, *place(start, end))

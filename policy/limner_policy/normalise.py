@@ -1,0 +1,150 @@
+"""Folds a prompt into the plain words that terms are compared with, and finds the way back to the original.
+
+Handles case, compatibility forms, accents, invisible characters, look-alike letters, leetspeak and letters s p a c e d
+out. Knows nothing of terms or rules; terms and prompts go through the same folding, so that they meet in the middle.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CONFUSABLES = str.maketrans(
+    # Cyrillic, Greek, Armenian and small-capital letters that look like Latin ones, then Latin variants.
+    "авсеһіјкмнпорѕтухԁԛԝӏѵɡαβεηικνορτυχγωօոսհցᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıøłđħŧƒɑɩʟ",
+    "abcehijkmhnopstyxdqwlvgabenikvoptuxywonuhgabcdefghijklmnoprstuvwyzioldhtfail",
+)
+_LIGATURES = {"æ": "ae", "œ": "oe", "þ": "th"}
+# Letters in boxes and flags, which compatibility decomposition leaves alone.
+_BOXED = {start + i: chr(97 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
+# Fillers and joiners that are shown as nothing but are not format characters to Unicode.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u0640")
+
+# Letters and digits of every script, and the vowel signs that belong to words though they are no letters.
+_LETTER = r"[^\W_]|[\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u102b-\u103e\u17b6-\u17d3\u3099\u309a]"
+_WORDS = re.compile(rf"(?:{_LETTER})+")
+_ASCII_WORDS = re.compile(r"[a-z0-9]+")
+_LEET = "0134578@$!|+€"
+_LEET_TO_I = str.maketrans(_LEET, "oieastbasiite")
+_LEET_TO_L = str.maketrans(_LEET, "oleastbasllte")
+# A run of letters, digits and signs that holds a letter and a sign; it is looked at once, so time stays linear.
+_RUN = r"(?:[^\W_]|[@$!|+€])"
+_LEET_RUN = re.compile(rf"(?<!{_RUN})(?={_RUN}*[^\W\d_])(?={_RUN}*[{re.escape(_LEET)}]){_RUN}+")
+_SPACED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*~/|-][^\W_]){2,}(?![^\W_])")
+
+
+@functools.lru_cache(maxsize=65_536)
+def fold_character(character: str) -> str:
+    """The folded form of one character: zero, one or a few characters."""
+    if ord(character) in _BOXED:
+        return _BOXED[ord(character)]
+    if character in _INVISIBLE or unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f":
+        return ""
+    parts = unicodedata.normalize("NFKD", character).casefold()
+    parts = "".join(c for c in unicodedata.normalize("NFKD", parts) if not _is_accent(c))
+    parts = "".join(_LIGATURES.get(c, c) for c in parts.translate(_CONFUSABLES))
+    return unicodedata.normalize("NFKC", parts)
+
+
+def _is_accent(character: str) -> bool:
+    """Accents above and below letters, Hebrew points, Arabic vowel signs; not the vowel signs of Indic scripts."""
+    order = unicodedata.combining(character)
+    return order >= 200 or 10 <= order <= 36 or order == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A text, its folded form, and for each folded character the code point of the original it came from."""
+
+    original: str
+    text: str
+    origins: tuple[int, ...] | None
+    """None where folding kept every position (an ASCII text)."""
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original's code points for folded positions `start` to `end` (exclusive, not empty)."""
+        if self.origins is None:
+            return start, end
+        first, last = self.origins[start], self.origins[end - 1] + 1
+        # What folded to nothing right behind the match (an accent, a joiner) belongs to its last letter.
+        while last < len(self.original) and not fold_character(self.original[last]):
+            last += 1
+        return first, last
+
+
+def fold(text: str) -> Folded:
+    """Fold a whole text."""
+    if text.isascii():
+        return Folded(text, text.lower(), None)
+    pieces: list[str] = []
+    origins: list[int] = []
+    for index, character in enumerate(text):
+        piece = fold_character(character)
+        pieces.append(piece)
+        origins.extend([index] * len(piece))
+    return Folded(text, "".join(pieces), tuple(origins))
+
+
+def words(folded: str) -> str:
+    """A folded text as its words with one space around each: ` red apple `."""
+    pattern = _ASCII_WORDS if folded.isascii() else _WORDS
+    return f" {' '.join(pattern.findall(folded))} "
+
+
+def word_origins(folded: str) -> list[int]:
+    """For each character of `words(folded)` the position in `folded` it came from; spaces take the place before."""
+    origins = [0]
+    pattern = _ASCII_WORDS if folded.isascii() else _WORDS
+    for match in pattern.finditer(folded):
+        origins.extend(range(match.start(), match.end()))
+        origins.append(match.end())
+    return origins
+
+
+def views(folded: str) -> Iterator[str]:
+    """The folded text and, where it holds such things, its readings without leetspeak and spaced-out letters.
+
+    Every view has the length of `folded`, so positions carry over; a letter is only ever read for a letter.
+    """
+    seen = {folded}
+    yield folded
+    if not _LEET_RUN.search(folded):
+        return
+    for table in (_LEET_TO_I, _LEET_TO_L):
+        view = _LEET_RUN.sub(lambda run, table=table: _unleet(run[0], table), folded)  # type: ignore[misc]
+        if view not in seen:
+            seen.add(view)
+            yield view
+
+
+def _unleet(run: str, table: dict[int, int]) -> str:
+    """Read the signs of one run as letters, but leave closing punctuation, numbers and units such as 4k alone."""
+    core = run.rstrip("@$!|+€")
+    letters = sum(character.isalpha() for character in core)
+    signs = sum(character in _LEET for character in core)
+    mixed = letters >= 2 or (letters and signs > letters)
+    return (core.translate(table) if mixed else core) + run[len(core) :]
+
+
+def spaced_out(folded: str) -> Iterator[tuple[str, list[int]]]:
+    """Runs of at least three single letters with one separator between (`n.u.d.e`): the word and its positions."""
+    for run in _SPACED_OUT.finditer(folded):
+        positions = list(range(run.start(), run.end(), 2))
+        yield "".join(folded[position] for position in positions), positions
+
+
+def joins_without_space(character: str) -> bool:
+    """True for scripts that write words without spaces, or glue endings on (Chinese, Japanese, Korean, Thai, …)."""
+    code = ord(character)
+    return (
+        0x0E00 <= code <= 0x0EFF
+        or 0x1000 <= code <= 0x109F
+        or 0x1780 <= code <= 0x17FF
+        or 0x2E80 <= code <= 0x9FFF
+        or 0xAC00 <= code <= 0xD7FF
+        or 0xF900 <= code <= 0xFAFF
+        or 0x20000 <= code <= 0x3FFFF
+    )

@@ -1,0 +1,128 @@
+"""A loaded policy pack: its rules, its exact bytes with their digest, and the matcher compiled from it.
+
+Frozen. Knows neither YAML nor how a judgement is made of its rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from limner_policy.conditions import Condition, EvidenceAtLeast, walk
+from limner_policy.errors import PolicyError
+from limner_policy.matching import Matcher
+from limner_policy.verdicts import Duty, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """From when (inclusive) until when (exclusive) something is in force; None is open."""
+
+    start: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, instant: datetime) -> bool:
+        """Whether `instant` lies inside."""
+        return (self.start is None or self.start <= instant) and (self.until is None or instant < self.until)
+
+
+ALWAYS = Effective()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a rule rests on: a citation, where it was read and on which day."""
+
+    cite: str
+    read: str | None = None
+    url: str | None = None
+    quote: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A case beside a rule, with the verdict its author expects of the whole pack; see `examples.py`."""
+
+    expect: Verdict
+    facts: Mapping[str, str]
+    scores: Mapping[tuple[str, str], str | None]
+    """(detector, category) → score with 6 decimals, or None for unknown."""
+    as_of: datetime | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as written. `lines` are its first and last line in the file, counted from 1, inclusive."""
+
+    id: str
+    title: str
+    says: str
+    why: str
+    basis: tuple[Source, ...]
+    owner: str
+    severity: str
+    stage: str
+    mode: str
+    effective: Effective
+    when: Condition
+    verdict: Verdict
+    duties: tuple[Duty, ...]
+    if_unknown: Verdict
+    examples: tuple[Example, ...]
+    lines: tuple[int, int]
+
+    def in_force(self, instant: datetime) -> bool:
+        """Whether the rule's mode and dates let it be evaluated at `instant`."""
+        return self.mode != "off" and self.effective.covers(instant)
+
+    @property
+    def detectors(self) -> frozenset[str]:
+        """The detectors whose evidence the rule asks for."""
+        return frozenset(node.detector for node in walk(self.when) if isinstance(node, EvidenceAtLeast))
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """One policy file in force or ready for it. Packs are equal where their bytes are.
+
+    `source` is the file byte for byte and `sha256` its digest (lower-case hex); `file` is the name it was read under.
+    """
+
+    name: str = field(compare=False)
+    version: str = field(compare=False)
+    title: str = field(compare=False)
+    owner: str = field(compare=False)
+    effective: Effective = field(compare=False)
+    rules: tuple[Rule, ...] = field(compare=False, repr=False)
+    source: bytes = field(compare=False, repr=False)
+    sha256: str
+    file: str = field(compare=False)
+    matcher: Matcher = field(compare=False, repr=False)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name, version and digest, as decisions and the log carry them."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule of that id.
+
+        Raises:
+            PolicyError: there is none.
+        """
+        for rule in self.rules:
+            if rule.id == rule_id:
+                return rule
+        known = ", ".join(rule.id for rule in self.rules)
+        raise PolicyError(f"pack {self.name} has no rule {rule_id!r}.", remedy=f"Its rules: {known}.")
+
+    def rule_text(self, rule_id: str) -> str:
+        """The exact lines of that rule in the file, without the line end of the last.
+
+        Raises:
+            PolicyError: there is no such rule.
+        """
+        first, last = self.rule(rule_id).lines
+        return "\n".join(self.source.decode("utf-8-sig").split("\n")[first - 1 : last]).removesuffix("\r")

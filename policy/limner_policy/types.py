@@ -1,0 +1,155 @@
+"""What a judgement may look at: one frozen, versioned input that holds everything `judge` needs and nothing else.
+
+Knows nothing of packs or detectors. Recorded inputs must stay readable for ever: fields may be added with a default and
+never removed, renamed or given another default, because `to_json` leaves defaults out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
+
+from limner_policy.errors import PolicyInputError
+
+Stage = Literal["request", "candidate", "image", "release"]
+STAGES: tuple[Stage, ...] = ("request", "candidate", "image", "release")
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z", re.ASCII)
+_MAX_JSON_INTEGER = 2**53 - 1
+
+
+def _instant(value: str) -> str:
+    """Accept only UTC in RFC 3339 spelling, so that text order and time order cannot be confused by offsets."""
+    if not _INSTANT.fullmatch(value):
+        raise ValueError("is no UTC instant such as 2026-11-24T22:10:00Z")
+    datetime.fromisoformat(value)
+    return value
+
+
+def _ascii_key(value: str) -> str:
+    if not value.isascii():
+        raise ValueError("keys are ASCII, so that every JSON library sorts them alike")
+    return value
+
+
+Instant = Annotated[str, AfterValidator(_instant)]
+Key = Annotated[str, AfterValidator(_ascii_key)]
+Count = Annotated[StrictInt, Field(ge=-_MAX_JSON_INTEGER, le=_MAX_JSON_INTEGER)]
+Score = Annotated[str, Field(pattern=r"^(0\.\d{6}|1\.000000)$")]
+
+
+class Facts(BaseModel):
+    """Base of the fact groups: frozen, closed, and silent about the values in its errors (they hold prompts)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Evidence(Facts):
+    """A detector's score of one picture for one category.
+
+    `score` lies in 0…1, written with 6 decimals and rounded before any policy sees it; it is None exactly where
+    `status` is `unknown`, and then `reason` says why. `digest` is the SHA-256 of the weights; `image` counts from 0.
+    """
+
+    detector: str
+    version: str = ""
+    digest: str = ""
+    category: str
+    score: Score | None = None
+    status: Literal["ok", "unknown"] = "ok"
+    reason: str = ""
+    image: Annotated[StrictInt, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.score is None) != (self.status == "unknown"):
+            raise ValueError("evidence has a score, or the status unknown, never both and never neither")
+        return self
+
+    @property
+    def micros(self) -> int | None:
+        """The score in millionths, for exact comparison; None where unknown."""
+        return None if self.score is None else int(self.score.replace(".", ""))
+
+
+class RequestFacts(Facts):
+    """What was asked for. `parameters` holds whatever else the request says, as texts."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    task: str
+    size: str | None = None
+    n: str = "1"
+    parameters: dict[Key, str] = Field(default_factory=dict)
+
+
+class ContextFacts(Facts):
+    """Who asks and what for: all of it claimed by the caller, none of it verified here."""
+
+    tenant: str | None = None
+    user: str | None = None
+    project: str | None = None
+    purpose: str | None = None
+    audience: str | None = None
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class CandidateFacts(Facts):
+    """The engine that would make (or made) the picture; None means that the fact is not known.
+
+    `provider` is the configured name, `kind` its kind, `sha256` the model's digest, `licence` its licence id.
+    """
+
+    provider: str | None = None
+    kind: str | None = None
+    model: str | None = None
+    sha256: str | None = None
+    licence: str | None = None
+    facts: dict[Key, str] = Field(default_factory=dict)
+
+
+class PolicyInput(Facts):
+    """Everything one judgement rests on. `instant` is the acceptance instant, UTC, RFC 3339 with `Z`.
+
+    `evidence` is that of every detector that ran, the unknown ones included; `candidate` is None before a plan exists.
+    Lone surrogates in any text are refused, as canonical JSON cannot carry them.
+    """
+
+    v: Literal[1] = 1
+    instant: Instant
+    stage: Stage
+    request: RequestFacts
+    context: ContextFacts = Field(default_factory=ContextFacts)
+    candidate: CandidateFacts | None = None
+    evidence: tuple[Evidence, ...] = ()
+    counters: dict[Key, Count] = Field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The input as canonical JSON data: no floats, ASCII keys, defaults left out, `v` always there."""
+        return {**self.model_dump(mode="json", exclude_defaults=True), "v": self.v}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PolicyInput:
+        """Read back what `to_json` gave, exactly.
+
+        Raises:
+            PolicyInputError: the data is of a newer format, or not an input at all; texts are not repeated.
+        """
+        if data.get("v") != 1:
+            raise PolicyInputError(
+                "this judgement input has a format version other than 1.", remedy="Read it with a newer Limner."
+            )
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise PolicyInputError(f"this judgement input cannot be read: {_told(error)}.") from None
+
+
+def _told(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}" for one in found)
