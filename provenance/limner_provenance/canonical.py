@@ -1,0 +1,125 @@
+"""Canonical JSON (RFC 8785) for data that has no trouble in it: one value, one text, one hash.
+
+Floats, keys outside ASCII, lone surrogates and integers beyond ±(2⁵³−1) are refused, so that the standard library's
+encoder gives exactly what RFC 8785 asks. Knows nothing of entries or logs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from limner_provenance.errors import EntryInvalid
+
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader holds exactly (I-JSON, RFC 7493)."""
+
+MAX_DEPTH = 64
+"""How deep values may be nested; deeper ones (or a value that holds itself) are refused."""
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def canonical(value: Any, *, where: str = "value") -> str:
+    """Give the canonical JSON text of `value`.
+
+    Args:
+        value: None, bool, int, str, list or tuple, or dict with string keys, nested at will.
+        where: the name that error messages use for the whole value.
+
+    Returns:
+        The text; its UTF-8 bytes are what is hashed and stored.
+
+    Raises:
+        EntryInvalid: `value` holds something that has no canonical form; the message names the path of the field and
+            its type, never its content.
+    """
+    _check(value, where, 0)
+    text = _encode(value)
+    if not text.isascii():
+        _check_surrogates(value, text, where)
+    return text
+
+
+def parse(text: str) -> Any:
+    """Read JSON text strictly: no NaN, no repeated key; whether it is canonical is for the caller to compare.
+
+    Raises:
+        ValueError: the text is no JSON, or repeats a key, or holds NaN, Infinity or a float.
+    """
+    return _decoder.decode(text)
+
+
+def _check(value: Any, path: str, depth: int) -> None:
+    """Refuse what has no canonical form, naming where it stands."""
+    if value is None or value is True or value is False or isinstance(value, str):
+        return
+    if isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise EntryInvalid(f"{path} is an integer beyond ±(2^53-1).", remedy="Write it as a string.")
+        return
+    if depth >= MAX_DEPTH:
+        raise EntryInvalid(f"{path} is nested deeper than {MAX_DEPTH} levels.", remedy="Flatten it.")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check(item, f"{path}.{_key(key, path)}", depth + 1)
+        return
+    if isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check(item, f"{path}[{position}]", depth + 1)
+        return
+    raise EntryInvalid(f"{path} is of type {type(value).__name__}.", remedy=_REMEDIES.get(type(value).__name__, _OTHER))
+
+
+def _key(key: Any, path: str) -> str:
+    """Give `key` if it may be a key."""
+    if not isinstance(key, str):
+        raise EntryInvalid(f"{path} has a key of type {type(key).__name__}.", remedy="Keys are ASCII strings.")
+    if not key.isascii():
+        raise EntryInvalid(f"{path} has a key outside ASCII.", remedy="Keys are ASCII strings.")
+    return key
+
+
+def _check_surrogates(value: Any, text: str, where: str) -> None:
+    """Refuse lone surrogates; the whole text is tried first since it is nearly always good."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        path = _find_surrogate(value, where) or where
+        message = f"{path} holds a lone surrogate (half of a character), which no UTF-8 text can hold."
+        raise EntryInvalid(message, remedy="Decode the text properly.") from None
+
+
+def _find_surrogate(value: Any, path: str) -> str | None:
+    """Give the path of the first string that UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return path if any("\ud800" <= character <= "\udfff" for character in value) else None
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        items = [(f"{path}.{key}", item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(f"{path}[{position}]", item) for position, item in enumerate(value)]
+    return next((found for name, item in items if (found := _find_surrogate(item, name))), None)
+
+
+def _refuse_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of canonical JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make the object of `pairs`, refusing a key that comes twice."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key comes twice")
+    return result
+
+
+_decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number, object_pairs_hook=_unique)
+_REMEDIES = {
+    "float": "Write scores as strings of 6 decimals, money as strings, durations as integer microseconds.",
+    "Decimal": "Write it as a string.",
+    "datetime": "Write it as RFC 3339 text in UTC.",
+    "UUID": "Write it as a string.",
+    "bytes": "Hand it over as a payload, or write it in hex.",
+}
+_OTHER = "Only None, bool, int, str, list and dict have a canonical form."

@@ -1,0 +1,274 @@
+"""The audit log: what was asked, decided, made and paid, in a database that proves itself.
+
+The face of this package's log; it ties writing, reading, keys and locks together and does little itself. Knows nothing
+of policies, providers and images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from limner_provenance import opening
+from limner_provenance.committing import Committed, Committer, Draft
+from limner_provenance.entries import Entry, PayloadRef, check_name, make_entry
+from limner_provenance.envelope import Sealed, seal_payload
+from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, StorageUnavailable
+from limner_provenance.locks import RecordLocks
+from limner_provenance.reading import ConsistencyProof, Head, InclusionProof, PayloadFacts, Reader
+from limner_provenance.states import RecordState
+from limner_provenance.writer import Pending, Writer
+
+
+class AuditLog:
+    """An open audit log; make one with `AuditLog.open`. All methods may be called from any thread.
+
+    Attributes:
+        origin: the log's name, `limner/<uuid>`.
+        vkey: its verifier key, which an auditor pins.
+        read_only: whether it was opened for reading alone.
+        not_opened: what could not be opened, in words (a read-only log without keys).
+    """
+
+    def __init__(self, opened: opening.Opened) -> None:
+        self._opened = opened
+        self._reader = Reader(opened.database, opened.assets, opened.keys)
+        self._locks = RecordLocks(opened.paths.running)
+        self._writer: Writer | None = None
+        self.read_only = opened.signer is None
+        self.not_opened = tuple(opened.not_opened)
+        if opened.signer is None:
+            with opened.database.read() as connection:
+                self.origin, self.vkey = opening.log_identity(connection)
+        else:
+            self.origin, self.vkey = opened.signer.origin, opened.signer.vkey
+            self._committer = Committer(opened.database, opened.signer)
+            self._writer = Writer(self._commit, self._store_assets)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        state: Path,
+        keys_url: str | None = None,
+        kek: str | None = None,
+        assets_url: str | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Open a log, making it where there is none.
+
+        Args:
+            url: the audit database, `sqlite:///relative/path` or `sqlite:////absolute/path`.
+            state: the folder of keys, anchor and locks (`.limner`).
+            keys_url: the key database; by default `keys.db` in `state`.
+            kek: the key-encryption key, 32 bytes as base64 or hex; by default a file that is made in `state/keys`.
+            assets_url: where encrypted pictures go, an fsspec address; by default `state/assets`.
+            read_only: write nothing at all; works without write permission and without any key, and then says in
+                `not_opened` what it could not open.
+
+        Raises:
+            DatabaseUnavailable: a database is locked, read-only, full, not there or on a network file system.
+            DatabaseVersion: the database is older (migrate it) or newer (update Limner).
+            LogCorrupt: the database contradicts itself, its anchor or its key.
+            KeyUnavailable: a key is missing, of a wrong form, of another log, or too widely readable.
+            StorageUnavailable: a folder cannot be made or read.
+        """
+        prepare = opening.open_reading if read_only else opening.open_writing
+        return cls(prepare(url, Path(state), keys_url, kek, assets_url))
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def append(
+        self,
+        step: str,
+        *,
+        record: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+        subject: str | None = None,
+    ) -> Pending:
+        """Append an entry. Makes, hashes and encrypts it here and now, and does no I/O; the writer does that.
+
+        Entries appended one after the other by one thread stand in the log in that order.
+
+        Args:
+            step: what happened, e.g. `accepted`.
+            record: the record it belongs to, or None for the log itself.
+            data: what is said in clear: canonical JSON (no floats), for ever.
+            payloads: what may have to be erased one day, by name: bytes (kept in the asset store) or JSON values.
+            subject: whom the payloads are about; their data key is destroyed when this subject is erased. None: the
+                record alone, or the house where there is no record.
+
+        Returns:
+            The pending entry; `pending.durable` is a future, done once the entry is on the disk. In asyncio:
+            `await asyncio.wrap_future(pending.durable)`.
+
+        Raises:
+            EntryInvalid: a value has no canonical form, or the entry is larger than 64 KiB.
+            DatabaseUnavailable: the log is read-only, closed, or was opened before a fork.
+        """
+        writer = self._writing()
+        check_name(step, "The step")
+        sealed, key = self._seal(payloads or {}, _subject(subject, record))
+        references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
+        entry = make_entry(step, record, data or {}, references)
+        return writer.append(Draft(entry, list(sealed.values()), key))
+
+    def _seal(self, payloads: Mapping[str, Any], subject: str) -> tuple[dict[str, Sealed], str | None]:
+        """Encrypt payloads under the subject's data key."""
+        if not payloads:
+            return {}, None
+        assert self._opened.keys is not None
+        key = self._opened.keys.key_for(subject)
+        return {
+            check_name(name, "The payload"): seal_payload(name, value, key) for name, value in payloads.items()
+        }, key.id
+
+    def erase(self, *, subject: str | None = None, record: str | None = None) -> Entry | None:
+        """Erase everything kept about a subject (or about a record without a subject), and log that; blocks.
+
+        Destroys the data keys (so that copies and backups become unreadable), the ciphertexts and with them the salts.
+        The log names ids of payloads and keys, never the subject.
+
+        Returns:
+            The last `erased` entry, or None where nothing was held.
+
+        Raises:
+            EntryInvalid: neither or both of `subject` and `record` are given.
+        """
+        if (subject is None) == (record is None):
+            raise EntryInvalid("Erasure takes either subject or record.", remedy="Give one of the two.")
+        from limner_provenance.erasure import erase
+
+        self._writing().flush()
+        return erase(self._opened, self._writing(), _subject(subject, record))
+
+    def flush(self) -> None:
+        """Wait until everything appended so far is on the disk or has failed; each entry's future says which."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is queued and let everything go. Closing twice is fine."""
+        if self._writer is not None:
+            self._writer.close()
+        for database in (self._opened.database, self._opened.key_database):
+            if database is not None:
+                database.close()
+        if self._opened.users is not None:
+            os.close(self._opened.users)
+            self._opened.users = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise DatabaseUnavailable("The audit log was opened read-only.", remedy="Open it with read_only=False.")
+        return self._writer
+
+    def _store_assets(self, draft: Draft) -> None:
+        """Store an entry's objects before the commit that refers to them."""
+        for sealed in draft.sealed:
+            if sealed.kind == "bytes":
+                self._opened.assets.write(sealed.id, sealed.blob)
+
+    def _commit(self, drafts: Sequence[Draft]) -> Committed:
+        """Make keys durable, commit the batch, replace the anchor."""
+        opened = self._opened
+        assert opened.keys is not None
+        opened.keys.make_durable(draft.key for draft in drafts if draft.key)
+        done = self._committer.commit(drafts)
+        # The entries are on the disk, and their callers must hear that; the next commit writes the anchor again.
+        with contextlib.suppress(StorageUnavailable):
+            opened.anchor.replace(done.note, done.size)
+        return done
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """The number of entries on the disk."""
+        return self._reader.head().size
+
+    def head(self) -> Head:
+        """Give the newest checkpoint."""
+        return self._reader.head()
+
+    def checkpoint(self, size: int) -> str | None:
+        """Give the signed checkpoint of exactly `size` entries, or None where no commit ended there."""
+        return self._reader.checkpoint(size)
+
+    def entry(self, index: int) -> Entry:
+        """Give one entry; raises AuditError where there is none."""
+        return self._reader.entry(index)
+
+    def entries(
+        self, record: str | None = None, steps: Iterable[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[Entry]:
+        """Give entries in the log's order: of one record, of some steps, of the indexes `start … stop - 1`."""
+        return self._reader.entries(record=record, steps=steps, start=start, stop=stop)
+
+    def record(self, record: str) -> list[Entry]:
+        """Give all entries of a record; raises RecordNotFound."""
+        return self._reader.record(record)
+
+    def records(self, *, after: str | None = None, limit: int = 100, newest_first: bool = False) -> list[RecordState]:
+        """Give the states of records a page at a time, ordered by id; `after` is the last id of the page before."""
+        return self._reader.records(after=after, limit=limit, newest_first=newest_first)
+
+    def payload(self, ref: PayloadRef) -> Any:
+        """Give a payload: JSON or bytes.
+
+        Raises:
+            PayloadErased, PayloadMissing, PayloadCorrupt, KeyUnavailable, StorageUnavailable: see each class.
+        """
+        return self._reader.payload(ref)
+
+    def payload_facts(self, ref: PayloadRef) -> PayloadFacts:
+        """Give SHA-256, length and salt of a bytes payload; raises what `payload` raises."""
+        return self._reader.payload_facts(ref)
+
+    def salt(self, ref: PayloadRef) -> bytes:
+        """Give the salt that discloses a payload's commitment; raises what `payload` raises."""
+        return self._reader.salt(ref)
+
+    def inclusion(self, index: int, size: int | None = None) -> InclusionProof:
+        """Prove that an entry is in the log of `size` entries (None: as of the newest checkpoint)."""
+        return self._reader.inclusion(index, size=size)
+
+    def consistency(self, old: int, new: int | None = None) -> ConsistencyProof:
+        """Prove that the log only grew from `old` to `new` entries (None: the newest checkpoint)."""
+        return self._reader.consistency(old, new)
+
+    # -- running records -----------------------------------------------------------------------------------------
+
+    def lock(self, record: str) -> AbstractContextManager[None]:
+        """Hold the lock of a record while a block works on it; raises RecordRunning where somebody else does."""
+        return self._locks.hold(record)
+
+    def is_running(self, record: str) -> bool:
+        """Say whether somebody works on a record now."""
+        return self._locks.is_running(record)
+
+    def unfinished(self) -> list[RecordState]:
+        """Give the states of records that have not ended and that nobody works on; `waiting` ones await a person."""
+        return [s for s in self._reader.unended() if s.record is not None and not self._locks.is_running(s.record)]
+
+
+def _subject(subject: str | None, record: str | None) -> str:
+    """Give the name that data keys are kept under; users, records and the house cannot be taken for each other."""
+    if subject is not None:
+        return f"subject/{subject}"
+    return "house" if record is None else f"record/{record}"

@@ -1,0 +1,263 @@
+"""Opening a log: keys, databases, folders, and what has to be checked or repaired before anything is written.
+
+Knows nothing of appending and reading afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner_provenance import schema
+from limner_provenance.anchor import Anchor
+from limner_provenance.assets import AssetStore, open_assets
+from limner_provenance.checkpoint import Checkpoint, Signer, Verifier, parse_unverified
+from limner_provenance.errors import (
+    AuditError,
+    KeyUnavailable,
+    LogCorrupt,
+    ProvenanceError,
+)
+from limner_provenance.files import make_folder, read_private, unavailable, write_private
+from limner_provenance.keys import KeyStore, load_kek
+from limner_provenance.locks import exclusive
+from limner_provenance.sqlite import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+FORMAT = "limner.audit.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a log's state lies."""
+
+    state: Path
+
+    @property
+    def log_key(self) -> Path:
+        """The log's signing key."""
+        return self.state / "keys" / "log.ed25519"
+
+    @property
+    def kek(self) -> Path:
+        """The generated key-encryption key."""
+        return self.state / "keys" / "kek"
+
+    @property
+    def anchor(self) -> Path:
+        """The newest checkpoint outside the database."""
+        return self.state / "anchor"
+
+    @property
+    def running(self) -> Path:
+        """Lock files of running records."""
+        return self.state / "run"
+
+
+@dataclass(slots=True)
+class Opened:
+    """Everything an open log stands on; `signer` is None where it is read-only, `keys` where there is no key."""
+
+    paths: Paths
+    database: Database
+    assets: AssetStore
+    anchor: Anchor
+    key_database: Database | None
+    keys: KeyStore | None
+    signer: Signer | None
+    not_opened: list[str] = field(default_factory=list)
+    users: int | None = None
+
+
+def open_reading(url: str, state: Path, keys_url: str | None, kek: str | None, assets_url: str | None) -> Opened:
+    """Open for reading: whatever keys are not at hand is said in `not_opened`, and nothing is written.
+
+    Raises:
+        DatabaseUnavailable, DatabaseVersion: the audit database cannot be read.
+    """
+    paths = Paths(state.absolute())
+    database = Database(url, read_only=True)
+    opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), None, None, None)
+    with database.read() as connection:
+        schema.check_version(connection, database.name)
+    try:
+        opened.key_database = Database(keys_url or _default_keys(paths), read_only=True)
+        opened.keys = KeyStore(opened.key_database, load_kek(kek, paths.kek, create=False))
+        opened.keys.check_kek(claim=False)
+    except ProvenanceError as error:
+        opened.keys = None
+        opened.not_opened.append(f"payloads: {error}")
+    return opened
+
+
+def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, assets_url: str | None) -> Opened:
+    """Open for writing, making what is not there.
+
+    Raises:
+        DatabaseUnavailable, DatabaseVersion, LogCorrupt, KeyUnavailable, StorageUnavailable: see each class.
+    """
+    paths = Paths(state.absolute())
+    make_folder(paths.state)
+    _ignore_in_git(paths.state)
+    database = Database(url)
+    key_database = Database(keys_url or _default_keys(paths))
+    setup = _lock_file(paths.state / "setup.lock")
+    try:
+        exclusive(setup, wait=True)
+        signer = _open_log(database, paths)
+        schema.create_keys(key_database)
+        keys = KeyStore(key_database, load_kek(kek, paths.kek, create=True))
+        keys.check_kek(claim=True)
+        opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), key_database, keys, signer)
+        _catch_up(opened)
+        opened.users = _sweep_when_alone(opened)
+    finally:
+        os.close(setup)
+    return opened
+
+
+def _assets(paths: Paths, url: str | None) -> AssetStore:
+    return open_assets(url or f"file://{paths.state / 'assets'}")
+
+
+def _default_keys(paths: Paths) -> str:
+    return f"sqlite:///{paths.state / 'keys.db'}"
+
+
+def _open_log(database: Database, paths: Paths) -> Signer:
+    """Give the signer of the log in the database; an empty database becomes a new log."""
+    with database.write() as connection:
+        if schema.is_empty(connection):
+            return _create(connection, database, paths)
+        schema.check_version(connection, database.name)
+    signer = Signer.from_skey(read_private(paths.log_key))
+    with database.read() as connection:
+        _check_own(connection, signer)
+        _check_anchor(connection, Anchor(paths.anchor))
+    return signer
+
+
+def _create(connection: Connection, database: Database, paths: Paths) -> Signer:
+    """Make a new log: key, tables, entry 0 and its checkpoint, all or nothing."""
+    from limner_provenance.committing import add
+    from limner_provenance.entries import make_entry
+
+    known = Anchor(paths.anchor).read()
+    if known is not None:
+        said = parse_unverified(known)
+        message = f"{database.name} is empty, but the anchor {paths.anchor} tells of a log of {said.size} entries."
+        raise LogCorrupt(message, remedy="Restore the database; to begin a new log, move the anchor away.")
+    signer = Signer(f"limner/{uuid.uuid4()}", os.urandom(32))
+    if paths.log_key.exists():
+        # A key signs one log only: a second tree of the same origin would look like a forged history.
+        paths.log_key.rename(paths.log_key.with_name(f"{paths.log_key.name}.unused-{uuid.uuid4().hex[:8]}"))
+    write_private(paths.log_key, signer.skey() + "\n")
+    schema.create(connection)
+    data = {"origin": signer.origin, "key": signer.vkey, "format": FORMAT}
+    add(connection, signer, make_entry("log_created", None, data, {}))
+    return signer
+
+
+def log_identity(connection: Connection) -> tuple[str, str]:
+    """Give origin and verifier key as entry 0 states them.
+
+    Raises:
+        LogCorrupt: entry 0 is missing or no `log_created`.
+    """
+    from sqlalchemy import select
+
+    from limner_provenance import tables
+    from limner_provenance.entries import read_entry
+
+    leaf = connection.execute(select(tables.entry.c.leaf).where(tables.entry.c.idx == 0)).scalar()
+    if not isinstance(leaf, str):
+        raise LogCorrupt("Entry 0 is missing.", remedy="Run `limner audit verify`.")
+    entry = read_entry(0, leaf)
+    origin, key = entry.data.get("origin"), entry.data.get("key")
+    if entry.step != "log_created" or not isinstance(origin, str) or not isinstance(key, str):
+        raise LogCorrupt("Entry 0 is no log_created entry.", remedy="Run `limner audit verify`.")
+    return origin, key
+
+
+def _check_own(connection: Connection, signer: Signer) -> None:
+    """Check that the key at hand is the log's."""
+    if log_identity(connection) != (signer.origin, signer.vkey):
+        message = f"The log's key file is of another log ({signer.origin})."
+        raise KeyUnavailable(message, remedy="Restore the key file that belongs to this database.")
+
+
+def _check_anchor(connection: Connection, anchor: Anchor) -> None:
+    """Refuse to append to a database that is older than its anchor."""
+    from limner_provenance.committing import newest_checkpoint
+
+    note = anchor.read()
+    newest = newest_checkpoint(connection)
+    if newest is None:
+        raise LogCorrupt("The log has no checkpoint.", remedy="Restore the database, then `limner audit verify`.")
+    if note is None:
+        return
+    said = _anchored(note, log_identity(connection)[1], anchor.path)
+    if said.size > newest[0]:
+        message = f"The anchor {anchor.path} tells of {said.size} entries, the database has {newest[0]}."
+        raise LogCorrupt(message, remedy="The database was rolled back or cut: restore it.")
+
+
+def _anchored(note: str, vkey: str, path: Path) -> Checkpoint:
+    """Read the anchor's checkpoint."""
+    try:
+        return Verifier(vkey).verify(note)
+    except AuditError as error:
+        message = f"The anchor {path} does not belong to this log: {error}"
+        raise LogCorrupt(message, remedy="Run `limner audit verify`; restore the anchor or move it away.") from None
+
+
+def _catch_up(opened: Opened) -> None:
+    """Bring to its end what a crash or a restored backup left: the anchor, and keys that the log calls erased."""
+    from sqlalchemy import func, select
+
+    from limner_provenance import tables
+    from limner_provenance.committing import newest_checkpoint
+
+    table = tables.erasure
+    with opened.database.read() as connection:
+        newest = newest_checkpoint(connection)
+        # Key ids have 32 digits, payload ids 64.
+        erased = [row[0] for row in connection.execute(select(table.c.id).where(func.length(table.c.id) == 32))]
+    if newest is not None:
+        opened.anchor.replace(newest[1], newest[0])
+    if erased and opened.keys is not None:
+        opened.keys.destroy(erased)
+
+
+def _sweep_when_alone(opened: Opened) -> int:
+    """Clear half-written objects away if no other process has the log open; give the file that says we have."""
+    import fcntl
+
+    users = _lock_file(opened.paths.state / "users.lock")
+    if exclusive(users, wait=False):
+        opened.assets.sweep()
+    # Turning the lock into a shared one tells later openers that somebody may be writing.
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return users
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unavailable(path, error) from error
+
+
+def _ignore_in_git(state: Path) -> None:
+    """Keep keys and databases out of version control."""
+    path = state / ".gitignore"
+    try:
+        if not path.exists():
+            path.write_text("*\n")
+    except OSError as error:
+        raise unavailable(path, error) from error
