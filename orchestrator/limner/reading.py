@@ -36,7 +36,7 @@ def summaries(log: AuditLog, limit: int) -> list[dict[str, Any]]:
     """Sum up the newest records, newest first; the prompt only where its payload can be opened."""
     from limner.records import Record
 
-    return [_summary(Record.load(log, record_id)) for record_id in log.records(limit=limit)]
+    return [_summary(Record.load(log, state.record or "")) for state in log.records(limit=limit, newest_first=True)]
 
 
 def _summary(record: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _summary(record: Any) -> dict[str, Any]:
     return {
         "record": record.id,
         "time": record.entries[0].time,
-        "state": record.state.name,
+        "state": record.standing,
         "model": produced.data["model"]["name"] if produced else None,
         "images": len(record.all("sealed")),
         "prompt": _prompt(record),

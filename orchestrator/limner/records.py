@@ -59,6 +59,12 @@ class Record:
         """The state that the entries so far derive."""
         return derive(self.entries)
 
+    @property
+    def standing(self) -> str:
+        """How it ended, else its newest step, e.g. `delivered`, `denied`, `produced` or `in_review`."""
+        state = self.state
+        return state.ending or state.state.partition(":")[0]
+
     def all(self, step: str, **data: Any) -> list[Entry]:
         """Give the entries of a step whose data holds these values."""
         return [e for e in self.entries if e.step == step and all(e.data.get(k) == v for k, v in data.items())]

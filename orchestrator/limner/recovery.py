@@ -16,6 +16,7 @@ from limner.reading import open_log
 if TYPE_CHECKING:
     from limner.records import Record
     from limner.runtime import Runtime
+    from limner_provenance.states import RecordState
 
 _MEANS = {
     "accepted": "nothing was sent to an engine",
@@ -47,12 +48,16 @@ def recover(config: str | Path | Config | None = None, *, finish: bool = False) 
         ConfigInvalid: The configuration is wrong.
         ProvenanceError: The log cannot be opened.
     """
-    from limner_provenance.states import unfinished
-
     settings = config if isinstance(config, Config) else load_config(config)
     with open_log(settings) as log:
-        found = [Unfinished(s.record, s.name, _MEANS.get(s.name, s.name)) for s in unfinished(log)]
+        found = [_unfinished(state) for state in log.unfinished()]
     return _finish(settings, found) if finish and found else found
+
+
+def _unfinished(state: RecordState) -> Unfinished:
+    step = state.state.partition(":")[0]
+    means = "the pictures are kept and not all sealed yet" if state.state == "judged:image" else _MEANS.get(step, step)
+    return Unfinished(state.record or "", step, means)
 
 
 def _finish(config: Config, found: list[Unfinished]) -> list[Unfinished]:
@@ -91,5 +96,5 @@ async def _finish_one(record: Record, runtime: Runtime) -> str:
     try:
         result = await run(record, runtime)
     except EVERY as error:
-        return f"{record.state.name}: {type(error).__name__}"
+        return f"{record.standing}: {type(error).__name__}"
     return f"{len(result.images)} sealed and kept; fetch with limner.get"

@@ -12,7 +12,7 @@ from limner_policy.types import PolicyInput
 
 if TYPE_CHECKING:
     from limner.records import Record
-    from limner_policy.loading import Pack
+    from limner_policy import Pack
     from limner_policy.verdicts import Decision
     from limner_provenance import AuditLog
     from limner_provenance.entries import Entry
@@ -45,7 +45,7 @@ def _recorded(record: Record, where: dict[str, Any]) -> tuple[Entry, str, list[d
 
 def packs_in_force(log: AuditLog, packs: list[dict[str, str]]) -> tuple[Pack, ...]:
     """Load packs from the log, byte for byte as they were in force, by their digests."""
-    from limner_policy.loading import load_pack_bytes
+    from limner_policy import load_pack_bytes
 
     wanted = {p["sha256"]: p["name"] for p in packs}
     if not wanted:

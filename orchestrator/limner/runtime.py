@@ -12,11 +12,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from limner.errors import ConfigInvalid, StorageUnavailable
+from limner_provenance.entries import now
 
 if TYPE_CHECKING:
     from limner.config import Config
-    from limner_policy.detectors.base import Detector
-    from limner_policy.loading import Pack
+    from limner_policy import Detector, Pack
+    from limner_policy.types import Stage
     from limner_provenance import AuditLog
     from limner_provenance.credentials.signer import Signer
     from limner_providers.base import Provider
@@ -63,7 +64,7 @@ class Runtime:
             raise
 
     def _load_packs(self) -> tuple[Pack, ...]:
-        from limner_policy.loading import embedded_pack, load_packs
+        from limner_policy import embedded_pack, load_packs
 
         paths = [self.config.path(p) for p in self.config.policy] or [embedded_pack()]
         return load_packs(paths)
@@ -110,19 +111,18 @@ class Runtime:
             return {**settings, "model": str(candidate)}
         return settings
 
-    def detectors(self, stage: str, instant: datetime) -> tuple[Detector, ...]:
+    def detectors(self, stage: Stage, instant: str) -> tuple[Detector, ...]:
         """Give the detectors that active rules of this stage name, loaded at their first use.
 
         Raises:
             PolicyError: A detector that a rule needs cannot be loaded.
         """
-        from limner_policy.detectors import load_detector, required_detectors
+        from limner_policy import load_detectors, required_detectors
 
-        names = sorted(required_detectors(self.packs, stage, instant))
-        for name in names:
-            if name not in self._detectors:
-                self._detectors[name] = load_detector(name)
-        return tuple(self._detectors[name] for name in names)
+        names = required_detectors(self.packs, stage, instant)
+        for detector in load_detectors(names - self._detectors.keys()):
+            self._detectors[detector.name] = detector
+        return tuple(self._detectors[name] for name in sorted(names))
 
     def check_before_spending(self) -> list[str]:
         """Check the signer's dates and the disk before money is spent, and give warnings.
@@ -168,8 +168,7 @@ class Runtime:
                 "development": self.signer.development,
             },
             "detectors": [
-                {"name": d.name, "version": d.version, "sha256": d.digest}
-                for d in self.detectors("image", datetime.now(UTC))
+                {"name": d.name, "version": d.version, "sha256": d.digest} for d in self.detectors("image", now())
             ],
         }
 

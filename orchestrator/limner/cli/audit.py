@@ -91,7 +91,7 @@ def show(
             return 0
         found = Record.load(log, record)
         if as_json:
-            emit_json({"record": record, "state": found.state.name, "entries": [_entry(e) for e in found.entries]})
+            emit_json({"record": record, "state": found.standing, "entries": [_entry(e) for e in found.entries]})
         else:
             _show_record(found)
     return 0
@@ -109,7 +109,7 @@ def _show_records(rows: list[dict[str, Any]]) -> None:
 
 def _show_record(found: Any) -> None:
     console = out()
-    console.print(f"[bold]record {found.id}[/bold]  {paint(found.state.name)}")
+    console.print(f"[bold]record {found.id}[/bold]  {paint(found.standing)}")
     for entry in found.entries:
         console.print(
             f"[bold]{entry.index:>6}  {entry.step}[/bold]  [dim]{entry.time}  leaf {entry.leaf_hash.hex()[:16]}…[/dim]"

@@ -32,7 +32,7 @@ def init(
     from limner import Limner
     from limner.config import FILE_NAME
     from limner.errors import ConfigInvalid
-    from limner_policy.loading import embedded_pack
+    from limner_policy import embedded_pack
 
     config = context.obj or folder / FILE_NAME
     policy = config.parent / "policy" / "general.policy.yaml"

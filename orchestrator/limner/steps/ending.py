@@ -23,10 +23,10 @@ def refuse_if_ended(record: Record) -> None:
         OutcomeUnknown: Nobody knows what the engine did with it.
         RequestEnded: It failed or was cancelled.
     """
-    state = record.state.name
+    state = record.standing
     if state == "denied":
         raise PolicyDenied(decision_of(record), record_id=record.id)
-    if state in {"in_review", "rejected", "expired"}:
+    if state == "in_review":
         raise ReviewRequired(decision_of(record), record_id=record.id)
     if state == "unknown":
         error = OutcomeUnknown(f"Record {record.id} was sent to an engine and nobody knows what became of it.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from limner.errors import PolicyDenied, ReviewRequired
@@ -44,11 +43,6 @@ def policy_input(
         candidate=candidate,
         evidence=evidence,
     )
-
-
-def accepted_at(record: Record) -> datetime:
-    """Give the instant at which the request was accepted."""
-    return datetime.fromisoformat(record.entry("accepted").time)
 
 
 async def judge_request(record: Record, runtime: Runtime) -> None:
@@ -94,9 +88,9 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
 
 async def _evidence(record: Record, runtime: Runtime, images: list[Any]) -> list[tuple[Evidence, ...]]:
     """Run the needed detectors in a worker thread; one tuple of evidence an image."""
-    from limner_policy.detectors import run_detectors
+    from limner_policy import run_detectors
 
-    detectors = runtime.detectors("image", accepted_at(record))
+    detectors = runtime.detectors("image", record.entry("accepted").time)
     return await asyncio.to_thread(run_detectors, detectors, images)
 
 

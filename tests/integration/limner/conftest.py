@@ -1,0 +1,48 @@
+"""What the pipeline's tests share: a folder of its own with the test provider, so that no model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner import Limner
+from limner.config import Config
+from limner.reading import open_log
+from limner.records import Record
+
+POLICY = (Path(__file__).parent / "house.policy.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Callable[..., Config]:
+    """Give a maker of configurations: `house(provider={...}, policy=text)`."""
+
+    def make(*, policy: str = POLICY, environment: str = "development", **provider: Any) -> Config:
+        (tmp_path / "house.yaml").write_text(policy, encoding="utf-8")
+        section = {"kind": "test", **provider}
+        return Config.model_validate(
+            {"providers": {"fake": section}, "policy": ["house.yaml"], "environment": environment, "root": tmp_path}
+        )
+
+    return make
+
+
+@pytest.fixture
+def limner(house: Callable[..., Config]) -> Iterator[Limner]:
+    """Give an opened client with the test provider and the tests' policy."""
+    with Limner.open(house(), context={"user": "ann"}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def steps(house: Callable[..., Config]) -> Callable[[str], list[str]]:
+    """Give a reader of a record's steps, as they stand in the log."""
+
+    def read(record_id: str) -> list[str]:
+        with open_log(house()) as log:
+            return [e.step for e in Record.load(log, record_id).entries]
+
+    return read
