@@ -41,7 +41,7 @@ from limner_providers.errors import (
 )
 
 if TYPE_CHECKING:
-    from limner_policy.types import Decision
+    from limner_policy import Decision
 
 __all__ = [
     "EVERY",

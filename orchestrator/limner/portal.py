@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from limner.errors import ForkedProcess
 
@@ -50,7 +50,7 @@ class Portal:
                 self._context.__exit__(None, None, None)
             self._context = self._portal = None
 
-    def _opened(self) -> Any:
+    def _opened(self) -> BlockingPortal:
         if self._pid != os.getpid():
             raise ForkedProcess(
                 f"This Limner was opened in process {self._pid}, and this is its fork {os.getpid()}.",

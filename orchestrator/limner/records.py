@@ -14,8 +14,8 @@ from limner_provenance.states import derive
 if TYPE_CHECKING:
     from limner_provenance import AuditLog
     from limner_provenance.entries import Entry
-    from limner_provenance.log import Pending
     from limner_provenance.states import RecordState
+    from limner_provenance.writer import Pending
 
 _LARGE = 32_768
 """From this many bytes on, encrypting is left to a worker thread so that the event loop stays free."""

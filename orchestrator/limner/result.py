@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from limner_policy.types import Decision
-    from limner_providers.types import Cost
+    from limner_policy import Decision
+    from limner_providers.base import Cost
 
 SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from limner.errors import ConfigInvalid, StorageUnavailable
+from limner.versions import limner_version
 from limner_provenance.entries import now
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Runtime:
 
     def _opened(self) -> dict[str, Any]:
         return {
-            "version": version("limner"),
+            "version": limner_version(),
             "config": self.config.digest,
             "packs": sorted(pack.sha256 for pack in self.packs),
             "environment": self.config.environment,

@@ -20,8 +20,6 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:  # typer's callback signature
     if value:
-        from importlib.metadata import version
-
         typer.echo(f"limner {version('limner')}")
         raise typer.Exit
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 _EDGE, _GAP, _TEXT, _HEAD = 192, 14, 40, 64
 _INK, _FAINT, _PAPER, _CARD = "#1c1c1e", "#6e6e73", "#ffffff", "#f5f5f7"
@@ -60,7 +61,7 @@ def _draw_tile(sheet: Image, tile: Tile, corner: tuple[int, int]) -> None:
     draw.text((left + 8, top + _EDGE + 28), tile.note, fill=_FAINT, font=_font(12))
 
 
-def _font(size: int) -> object:
+def _font(size: int) -> FreeTypeFont | ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from limner.context import RequestContext
+from limner.versions import limner_version
 from limner_providers.types import ImageRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def accept(record: Record) -> None:
     asked: Asked = record.memory["asked"]
     claims = asked.context.model_dump(exclude_none=True, exclude_defaults=True)
     data = {
-        "limner": version("limner"),
+        "limner": limner_version(),
         "request": asked.request.to_parameters(),
         "pins": {"provider": asked.provider, "model": asked.model},
         "claimed": {k: claims[k] for k in ("purpose", "audience", "region") if k in claims},
