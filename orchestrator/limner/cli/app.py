@@ -20,7 +20,9 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:  # typer's callback signature
     if value:
-        typer.echo(f"limner {version('limner')}")
+        from limner.versions import limner_version
+
+        typer.echo(f"limner {limner_version()}")
         raise typer.Exit
 
 

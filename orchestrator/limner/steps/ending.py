@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from limner.errors import OutcomeUnknown, PolicyDenied, ProvenanceError, RequestEnded, ReviewRequired
 from limner.steps.judging import decision_of
+
+E = TypeVar("E", bound=BaseException)
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -30,8 +32,7 @@ def refuse_if_ended(record: Record) -> None:
         raise ReviewRequired(decision_of(record), record_id=record.id)
     if state == "unknown":
         error = OutcomeUnknown(f"Record {record.id} was sent to an engine and nobody knows what became of it.")
-        error.record_id = record.id
-        raise error
+        raise _named(error, record)
     if state in {"failed", "cancelled"}:
         raise RequestEnded(f"Record {record.id} ended as {state}.", remedy="Ask again.", record_id=record.id)
 
@@ -61,13 +62,19 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
             error.add_note(
                 f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on from there."
             )
-            error.__dict__.setdefault("record_id", record.id)
+            _named(error, record)
         raise
+
+
+def _named(error: E, record: Record) -> E:
+    """Tell an error which record it belongs to; the leaves' errors know nothing of records."""
+    error.__dict__["record_id"] = record.id
+    return error
 
 
 async def _end(record: Record, step: str, reason: str, error: BaseException | None) -> None:
     """Add the final entry; the message is a payload, since it may name files. A dead database hides no error."""
     if error is not None:
-        error.record_id = record.id  # type: ignore[attr-defined]  # the leaves' errors know nothing of records
+        _named(error, record)
     with contextlib.suppress(ProvenanceError):
         await record.add(step, {"reason": reason}, {"message": str(error)} if error else {}, durable=True)
