@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
     "3a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
 )
+# How the library words what goes wrong between it and a time-stamp authority.
+_ABOUT_TIME = re.compile(r"http|time.?stamp|tsa", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,9 +175,9 @@ def _failure(signer: Signer, error: Exception, failed: list[BaseException]) -> S
             f"The signer {signer.name!r} failed: {type(failed[0]).__name__}.",
             remedy="Check that the key service answers and may sign with this key.",
         )
-    if signer.timestamp_url and "http" in str(error):
+    if signer.timestamp_url and _ABOUT_TIME.search(str(error)):
         return SealFailed(
-            "The time-stamp authority in signing.timestamp did not answer as one.",
+            "The time-stamp authority in signing.timestamp gave no time-stamp.",
             remedy="Check the address and that this machine reaches it, or remove signing.timestamp.",
         )
     return SealFailed(f"The image could not be signed: {error}.", remedy="See the cause; nothing was delivered.")
