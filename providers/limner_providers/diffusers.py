@@ -1,0 +1,286 @@
+"""The `diffusers` provider: Stable Diffusion on this machine, offline, one picture after the other.
+
+Pictures are made one by one and not as a batch: on a CPU the kernels of a batch round otherwise, and a picture of a
+batch has to be, byte by byte, the picture made alone with its seed. No safety checker: the policy judges pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from anyio import to_thread
+
+from limner_providers._catalogue import model_facts, pipelines
+from limner_providers._check import check_seeds, require
+from limner_providers._encode import DEFAULT_QUALITY, encode
+from limner_providers._model_source import ModelSource, find_model
+from limner_providers._requests import canonical_decimal
+from limner_providers._schedulers import scheduler_aliases, scheduler_names
+from limner_providers._worker import Job, Worker
+from limner_providers.base import ModelIdentity, OnProgress, ProducedImage, Progress, ProviderAnswer
+from limner_providers.capabilities import Capabilities, DecimalRange, IntRange, SizeRule
+from limner_providers.errors import ModelUnavailable, ProviderError, shorten
+from limner_providers.types import MIME, ImageRequest
+
+if TYPE_CHECKING:
+    from limner_providers._pipeline import Pipeline, Settings
+
+
+class DiffusersProvider:
+    """Pictures from a local pipeline; loaded at the first request, kept, and used by one request at a time.
+
+    Args:
+        name: what the configuration calls it.
+        model: `starter`, a folder in diffusers' layout, a single `.safetensors` file (with `config`), or a hub id
+            that is in the local cache; nothing is downloaded.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`; None chooses CUDA, then MPS, then the CPU.
+        dtype: None chooses float16 on CUDA and float32 elsewhere.
+        variant: weights to choose where a folder holds several, such as `fp16`.
+        config: for a single file, a folder with the configuration and tokenizer of the same architecture.
+        max_side: greatest width and height in pixels.
+        base_folder: what relative paths count from; None: the working folder.
+    """
+
+    kind: ClassVar[str] = "diffusers"
+    is_test: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        name: str = "diffusers",
+        *,
+        model: str = "starter",
+        device: str | None = None,
+        dtype: Literal["float32", "float16", "bfloat16"] | None = None,
+        variant: str | None = None,
+        config: str | None = None,
+        max_side: int = 2048,
+        base_folder: Path | None = None,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._device = device
+        self._dtype = dtype
+        self._max_side = max_side
+        self._find = functools.partial(find_model, model, base_folder=base_folder, variant=variant, config=config)
+        self._worker = Worker()
+        self._lock = threading.Lock()
+        self._source: ModelSource | None = None
+        self._identity: ModelIdentity | None = None
+        self._pipeline: Pipeline | None = None
+
+    async def models(self) -> list[ModelIdentity]:
+        """Give the configured model; its files are digested the first time, which takes seconds for gigabytes.
+
+        Raises:
+            ModelUnavailable: the files are missing or damaged.
+        """
+        with self._named():
+            return [await to_thread.run_sync(self._identify)]
+
+    async def capabilities(self, model: str | None = None) -> Capabilities:
+        """Say what the model can do, from its configuration files; nothing is loaded.
+
+        Raises:
+            ModelUnavailable: the files are missing or damaged, or `model` is another than the configured one.
+        """
+        with self._named():
+            source = await to_thread.run_sync(self._find_once)
+            self._check_model(model, source)
+            return _capabilities(source, self._max_side)
+
+    async def generate(
+        self,
+        request: ImageRequest,
+        *,
+        model: str | None = None,
+        seeds: Sequence[int],
+        on_progress: OnProgress | None = None,
+    ) -> ProviderAnswer:
+        """Make one picture for each of `seeds`; see `Provider.generate`.
+
+        Raises:
+            UnsupportedRequest: a field cannot be honoured, or a prompt is longer than 16 windows of the text encoder.
+            ModelUnavailable: the model's files are missing or damaged.
+            EngineUnavailable: a library, the device, or memory is missing.
+            GenerationFailed: the engine failed, or its numbers overflowed.
+            Cancelled: never to the caller who cancelled; the work stops at its next step.
+        """
+        require(await self.capabilities(model), request, provider=self.name)
+        work = functools.partial(self._work, request, check_seeds(request, seeds))
+        with self._named():
+            return await self._worker.run(work, Job(on_progress=on_progress))
+
+    async def close(self) -> None:
+        """Let go of the weights, after the work that is going on."""
+        await self._worker.run(self._unload, Job())
+
+    def _find_once(self) -> ModelSource:
+        with self._lock:
+            if self._source is None:
+                self._source = self._find()
+            return self._source
+
+    def _identify(self) -> ModelIdentity:
+        source = self._find_once()
+        return self._identity or source.identity()
+
+    def _check_model(self, model: str | None, source: ModelSource) -> None:
+        names = dict.fromkeys((source.key, source.name, self._model))
+        if model is not None and model not in names:
+            remedy = f"It is configured with {source.name}; configure another provider for another model."
+            raise ModelUnavailable(f"{self.name} has no model {shorten(model)}.", remedy=remedy)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Put the provider's name on errors of parts that do not know it."""
+        try:
+            yield
+        except ProviderError as error:
+            error.provider = error.provider or self.name
+            raise
+
+    def _unload(self, _job: Job) -> None:
+        self._pipeline = self._identity = None
+
+    def _load_once(self) -> tuple[Pipeline, ModelIdentity, int]:
+        """Give the loaded pipeline, whose weights it has, and the microseconds that loading took now."""
+        if self._pipeline is not None and self._identity is not None:
+            return self._pipeline, self._identity, 0
+        from limner_providers._pipeline import load
+
+        source = self._find_once()
+        self._pipeline, took = load(source, device=self._device, dtype=self._dtype)
+        self._identity = source.identity()
+        return self._pipeline, self._identity, took
+
+    def _work(self, request: ImageRequest, seeds: tuple[int, ...], job: Job) -> ProviderAnswer:
+        """Make the pictures; runs in the worker's thread."""
+        from limner_providers._prompts import condition
+
+        pipeline, identity, loading = self._load_once()
+        source = self._find_once()
+        settings = _settings(request, source)
+        started = time.perf_counter_ns()
+        conditioning = condition(
+            pipeline.pipe,
+            request.prompt,
+            request.negative_prompt,
+            guided=settings.guidance_scale > 1,
+            limit=source.folder.token_limit,
+        )
+        drawer = _Drawer(pipeline, request, settings, job)
+        images = tuple(drawer.draw(conditioning.arguments, seed, i) for i, seed in enumerate(seeds))
+        generating = (time.perf_counter_ns() - started) // 1000 - drawer.encoding
+        return ProviderAnswer(
+            images=images,
+            model=identity,
+            parameters=_parameters(request, settings, pipeline, conditioning.windows),
+            timings={"wait": job.waited, "load": loading, "generate": generating, "encode": drawer.encoding},
+            warnings=(*conditioning.warnings, *_warnings(settings, source), *job.warnings),
+        )
+
+
+class _Drawer:
+    """Draws and encodes the pictures of one request, tells how far it is, and adds up the time of encoding."""
+
+    def __init__(self, pipeline: Pipeline, request: ImageRequest, settings: Settings, job: Job) -> None:
+        self.pipeline = pipeline
+        self.request = request
+        self.settings = settings
+        self.job = job
+        self.encoding = 0
+
+    def draw(self, conditioning: dict[str, object], seed: int, index: int) -> ProducedImage:
+        self.job.check()
+
+        def on_step(step: int) -> None:
+            steps = self.settings.num_inference_steps
+            self.job.tell(Progress(step=step, steps=steps, image=index + 1, images=self.request.n))
+
+        pixels = self.pipeline.draw(conditioning, self.settings, seed, on_step)
+        pixels.flags.writeable = False
+        started = time.perf_counter_ns()
+        data = encode(pixels, self.request.output_format, self.request.output_compression)
+        self.encoding += (time.perf_counter_ns() - started) // 1000
+        height, width, _ = pixels.shape
+        mime = MIME[self.request.output_format]
+        return ProducedImage(data=data, mime=mime, width=width, height=height, seed=seed, pixels=pixels)
+
+
+def _defaults(source: ModelSource) -> tuple[int, str]:
+    """Give steps and guidance for requests that name none: the model's own where they are known, else diffusers'."""
+    defaults = pipelines()[source.folder.class_name]["defaults"] | model_facts(source.key).get("defaults", {})
+    return defaults["num_inference_steps"], defaults["guidance_scale"]
+
+
+def _capabilities(source: ModelSource, max_side: int) -> Capabilities:
+    folder = source.folder
+    return Capabilities(
+        tasks=("txt2img",),
+        size=SizeRule(
+            multiple_of=folder.multiple_of,
+            minimum=folder.multiple_of,
+            maximum=max_side,
+            native=f"{folder.native_side}x{folder.native_side}",
+        ),
+        max_n=100,
+        seed=True,
+        negative_prompt=True,
+        negative_prompt_guidance_above=Decimal(1),
+        num_inference_steps=IntRange(minimum=1, maximum=1000),
+        guidance_scale=DecimalRange(minimum=Decimal(0), maximum=Decimal(100)),
+        default_guidance_scale=Decimal(_defaults(source)[1]),
+        schedulers=scheduler_names(),
+        scheduler_aliases=scheduler_aliases(),
+        output_formats=("png", "jpeg", "webp"),
+        streaming=True,
+        source=f"the configuration files of {source.name}",
+    )
+
+
+def _settings(request: ImageRequest, source: ModelSource) -> Settings:
+    from limner_providers._pipeline import Settings
+
+    steps, guidance = _defaults(source)
+    side = source.folder.native_side
+    scheduler = request.scheduler and _capabilities(source, side).scheduler_named(request.scheduler)
+    return Settings(
+        width=request.width or side,
+        height=request.height or side,
+        num_inference_steps=request.num_inference_steps or steps,
+        guidance_scale=float(guidance) if request.guidance_scale is None else request.guidance_scale,
+        scheduler=scheduler,
+    )
+
+
+def _parameters(request: ImageRequest, settings: Settings, pipeline: Pipeline, windows: int) -> dict[str, str]:
+    """Write down what was really used, as canonical text."""
+    parameters = {
+        "size": f"{settings.width}x{settings.height}",
+        "num_inference_steps": str(settings.num_inference_steps),
+        "guidance_scale": canonical_decimal(settings.guidance_scale),
+        "scheduler": pipeline.scheduler_name,
+        "prompt_windows": str(windows),
+        "device": pipeline.device,
+        "dtype": pipeline.dtype,
+        "output_format": request.output_format,
+    }
+    if request.output_format != "png":
+        quality = request.output_compression
+        parameters["output_compression"] = str(DEFAULT_QUALITY if quality is None else quality)
+    return parameters | {f"version.{name}": version for name, version in pipeline.versions.items()}
+
+
+def _warnings(settings: Settings, source: ModelSource) -> Iterator[str]:
+    if settings.guidance_scale < 1:
+        yield f"guidance_scale {canonical_decimal(settings.guidance_scale)} works as 1: no guidance"
+    native = source.folder.native_side
+    if settings.width * settings.height > 4 * native * native:
+        yield f"{settings.width}x{settings.height} is far from the {native}x{native} the model was trained for"
