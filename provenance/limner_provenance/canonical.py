@@ -7,6 +7,7 @@ encoder gives exactly what RFC 8785 asks. Knows nothing of entries or logs.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from limner_provenance.errors import EntryInvalid
@@ -48,6 +49,24 @@ def parse(text: str) -> Any:
         ValueError: the text is no JSON, or repeats a key, or holds NaN, Infinity or a float.
     """
     return _decoder.decode(text)
+
+
+def read_canonical(text: str) -> Any:
+    """Read JSON text, and refuse it unless it is the canonical text of its value.
+
+    Raises:
+        ValueError: the text is no JSON, or not canonical.
+    """
+    value = _plain_decoder.decode(text)
+    # Re-encoding finds repeated keys, white space, order and escapes; what it cannot find is rare: then walk.
+    if _encode(value) != text:
+        raise ValueError("the text is not canonical")
+    if not text.isascii() or _LONG_NUMBER.search(text):
+        try:
+            _check(value, "value", 0)
+        except EntryInvalid as error:
+            raise ValueError(str(error)) from None
+    return value
 
 
 def _check(value: Any, path: str, depth: int) -> None:
@@ -115,6 +134,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number, object_pairs_hook=_unique)
+_plain_decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
+_LONG_NUMBER = re.compile(r"[0-9]{16}")
 _REMEDIES = {
     "float": "Write scores as strings of 6 decimals, money as strings, durations as integer microseconds.",
     "Decimal": "Write it as a string.",

@@ -119,7 +119,7 @@ def _write(connection: Connection, signer: Signer, tree: GrowingTree, drafts: Se
         if draft.erased:
             _erase(connection, start + offset, draft.erased)
     note = signer.sign(tree.size, tree.edge.root())
-    row = {"size": tree.size, "note": note, "edge": tree.edge.to_bytes()}
+    row = {"size": tree.size, "previous": start, "note": note, "edge": tree.edge.to_bytes()}
     connection.execute(tables.checkpoint.insert(), row)
     return Committed(start, tree.size, note)
 

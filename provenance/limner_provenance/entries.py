@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from limner_provenance.canonical import canonical, parse
+from limner_provenance.canonical import canonical, read_canonical
 from limner_provenance.errors import EntryInvalid, LogCorrupt
 from limner_provenance.merkle import leaf_hash
 
@@ -107,7 +107,7 @@ def read_entry(index: int | None, leaf: str) -> Entry:
         LogCorrupt: the text is no entry.
     """
     try:
-        content = parse(leaf)
+        content = read_canonical(leaf)
         payloads = check_shape(content)
     except (ValueError, RecursionError) as error:
         raise LogCorrupt(f"Entry {index} is not readable: {error}.", remedy="Run `limner audit verify`.") from None

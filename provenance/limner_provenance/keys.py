@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,11 +168,47 @@ class KeyStore:
             message = f"The data key {key_id} is not in {self._database.name}."
             raise KeyUnavailable(message, remedy="Restore the key database that belongs to this log.")
         key = self._kek.unwrap(key_id, row[0], row[1])
+        self._remember(key)
+        return key
+
+    def preload(self, key_ids: Iterable[str]) -> None:
+        """Read many keys at once into memory; those that are not there or do not open are left out."""
+        from sqlalchemy import select
+
+        from limner_provenance import tables
+
         with self._lock:
-            self._known[key_id] = key
+            wanted = sorted(set(key_ids) - self._known.keys() - self._fresh.keys())
+        table = tables.data_key
+        for start in range(0, len(wanted), _CHUNK):
+            query = select(table.c.id, table.c.subject, table.c.wrapped)
+            with self._database.read() as connection:
+                rows = connection.execute(query.where(table.c.id.in_(wanted[start : start + _CHUNK]))).all()
+            for row in rows:
+                with contextlib.suppress(KeyUnavailable):
+                    self._remember(self._kek.unwrap(row[0], row[1], row[2]))
+
+    def _remember(self, key: DataKey) -> None:
+        with self._lock:
+            self._known[key.id] = key
             if len(self._known) > _CACHED:
                 self._known.popitem(last=False)
-        return key
+
+    def check_rows(self) -> Iterator[tuple[str, str | None]]:
+        """Give the id of every stored key, with what is wrong with its row (None: nothing)."""
+        from sqlalchemy import select
+
+        from limner_provenance import tables
+
+        table = tables.data_key
+        with self._database.read() as connection:
+            for row in connection.execute(select(table.c.id, table.c.subject, table.c.wrapped)):
+                try:
+                    self._kek.unwrap(row[0], row[1], row[2])
+                except KeyUnavailable as error:
+                    yield row[0], str(error)
+                else:
+                    yield row[0], None
 
     def of_subject(self, subject: str) -> list[str]:
         """Give the ids of every key of a subject, those not stored yet included."""

@@ -41,14 +41,13 @@ class AuditLog:
         self._locks = RecordLocks(opened.paths.running)
         self._writer: Writer | None = None
         self.read_only = opened.signer is None
-        self.not_opened = tuple(opened.not_opened)
         if opened.signer is None:
-            with opened.database.read() as connection:
-                self.origin, self.vkey = opening.log_identity(connection)
+            self.origin, self.vkey = opening.identity_for_reading(opened)
         else:
             self.origin, self.vkey = opened.signer.origin, opened.signer.vkey
             self._committer = Committer(opened.database, opened.signer)
             self._writer = Writer(self._commit, self._store_assets)
+        self.not_opened = tuple(opened.not_opened)
 
     @classmethod
     def open(

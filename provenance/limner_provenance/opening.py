@@ -184,6 +184,16 @@ def log_identity(connection: Connection) -> tuple[str, str]:
     return origin, key
 
 
+def identity_for_reading(opened: Opened) -> tuple[str, str]:
+    """Give origin and key as entry 0 states them, or empty texts: a damaged log has to be readable to be examined."""
+    try:
+        with opened.database.read() as connection:
+            return log_identity(connection)
+    except LogCorrupt as error:
+        opened.not_opened.append(f"entry 0: {error}")
+        return "", ""
+
+
 def _check_own(connection: Connection, signer: Signer) -> None:
     """Check that the key at hand is the log's."""
     if log_identity(connection) != (signer.origin, signer.vkey):

@@ -180,13 +180,22 @@ def _odd(state: RecordState, label: str, record: str | None, index: int | None) 
     where = f"entry {index}: " if index is not None else ""
     if state.record is not None and record != state.record:
         return f"{where}belongs to another record"
-    if label in _FOLLOWERS.get(state.state, frozenset()):
+    odd = misfit(state.state, label)
+    return f"{where}{odd}" if odd else None
+
+
+def label_of(step: str, data: dict[str, Any]) -> str:
+    """Give the word that the order of steps is told in: the step, with its stage where it is a judgement."""
+    return _label(step, data)[0]
+
+
+def misfit(before: str, label: str) -> str | None:
+    """Say why `label` cannot follow `before` (empty: the beginning) in a record; None where it can."""
+    if label in _FOLLOWERS.get(before, frozenset()):
         return None
     if label.partition(":")[0] not in RECORD_STEPS:
-        return f"{where}the step {label} is not known"
-    return (
-        f"{where}{label} cannot follow {state.state}" if state.state else f"{where}a record does not begin with {label}"
-    )
+        return f"the step {label} is not known"
+    return f"{label} cannot follow {before}" if before else f"a record does not begin with {label}"
 
 
 def _open_attempts(state: RecordState, step: str, data: dict[str, Any]) -> tuple[str, ...]:

@@ -90,10 +90,11 @@ class TileRow(AuditBase, table=True):
 
 
 class CheckpointRow(AuditBase, table=True):
-    """One signed checkpoint a commit, with the tree's right edge at that size (recomputable)."""
+    """One signed checkpoint a commit, with the size before it and the tree's right edge (recomputable)."""
 
     __tablename__ = "checkpoint"
     size: int = _integer("size", primary_key=True)
+    previous: int = _integer("previous")
     note: str = _text("note")
     edge: bytes = _blob("edge")
 

@@ -1,0 +1,137 @@
+"""The order of a verification. Each step's number stands above its code.
+
+Everything of the audit database is read from one snapshot, in one pass over the entries, in bounded memory.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from limner_provenance.audit.entries import EntryCheck, compare_erasures, stored_entries
+from limner_provenance.audit.payloads import PayloadCheck
+from limner_provenance.audit.report import AuditReport, Progress
+from limner_provenance.audit.surroundings import (
+    check_file,
+    check_keys,
+    check_schema,
+    find_verifier,
+    outside,
+    read_anchor,
+)
+from limner_provenance.audit.tree import TreeCheck
+from limner_provenance.committing import newest_checkpoint
+from limner_provenance.errors import LogCorrupt
+from limner_provenance.merkle import leaf_hash
+from limner_provenance.opening import log_identity
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from limner_provenance.log import AuditLog
+    from limner_provenance.opening import Opened
+
+
+def verify(
+    log: AuditLog,
+    *,
+    checkpoint: str | None = None,
+    vkey: str | None = None,
+    payloads: bool = True,
+    on_progress: Progress | None = None,
+) -> AuditReport:
+    """Check the whole log, its payloads, keys and surroundings, and say what does not fit and where.
+
+    1. Read the anchor (and take the checkpoint that was handed in) before looking at the database, so that entries
+       appended meanwhile raise no false alarm.
+    2. Schema: tables, columns, indexes and triggers are those of this version; the file's pages and indexes are whole.
+    3. Key: entry 0, the local key file and the pinned key are the same; signatures are checked with the most trusted.
+    4. Entries, in one pass: without a gap from 0, stored as text, canonical, of a known shape; each record's steps in a
+       sane order; time going backwards is information.
+    5. Tree, in the same pass: tiles, edges and every stored checkpoint follow from the entries; every checkpoint is
+       signed and of this origin; the anchor and the handed-in checkpoint are states this log went through.
+    6. Payloads, in the same pass: each reference has its row or object (or an erasure), whose SHA-256 is its id and
+       which, where keys are at hand, opens and fits its commitment.
+    7. Left over: rows, tiles and objects that no entry refers to; the table of erasures is what the entries say.
+    8. Keys: the key database belongs to this key-encryption key, every row opens, erased keys are gone.
+
+    Args:
+        log: an open log; a read-only one will do.
+        checkpoint: a checkpoint exported earlier, as text; only this shows a roll-back of database and anchor together.
+        vkey: the log's verifier key as you noted it; without one the log vouches for itself (`unpinned`).
+        payloads: check payloads too (step 6); without them entries, tree and signatures alone.
+        on_progress: called now and then with what is done.
+
+    Returns:
+        The report. Nothing that is wrong with the log raises.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be read at all.
+        KeyUnavailable: `vkey` is no verifier key.
+    """
+    began = time.perf_counter()
+    opened = log._opened  # noqa: SLF001 - the verification is part of the log, in a folder of its own
+    report = AuditReport()
+    # 1. The anchor before the database.
+    anchor = read_anchor(opened, report)
+    with opened.database.read() as connection:
+        # 2. Schema and file.
+        check_schema(connection, report)
+        check_file(connection, report)
+        # 3. The key.
+        report.origin, stated = _identity(connection, report)
+        verifier = find_verifier(opened, report, stated, vkey)
+        kept = outside(verifier, report, "anchor", anchor) + outside(verifier, report, "checkpoint file", checkpoint)
+        # 4. to 7. Entries, tree, payloads, what is left over.
+        tree = TreeCheck(connection, report, verifier, kept)
+        used, erased = _follow(connection, opened, report, tree, on_progress, payloads=payloads)
+    # 8. Keys.
+    if payloads:
+        check_keys(opened, report, used, erased)
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def _identity(connection: Connection, report: AuditReport) -> tuple[str, str]:
+    """Give origin and key as entry 0 states them."""
+    try:
+        return log_identity(connection)
+    except LogCorrupt as error:
+        report.error(str(error), "entry", 0, "leaf")
+        return "", ""
+
+
+def _follow(
+    connection: Connection,
+    opened: Opened,
+    report: AuditReport,
+    tree: TreeCheck,
+    on_progress: Progress | None,
+    *,
+    payloads: bool,
+) -> tuple[set[str], dict[str, int]]:
+    """Go once through all entries; give the data keys in use and what was erased."""
+    entries = EntryCheck(report)
+    contents = PayloadCheck(connection, opened, report) if payloads else None
+    newest = newest_checkpoint(connection)
+    total = newest[0] if newest else 0
+    for rows in stored_entries(connection, report):
+        references = []
+        for index, leaf, kind in rows:
+            # 4. The entry itself.
+            references += [(index, ref) for ref in entries.entry(index, leaf, kind)]
+            # 5. The tree.
+            tree.leaf(leaf_hash(leaf))
+        # 6. Payloads.
+        if contents is not None:
+            contents.references(references)
+        if on_progress is not None:
+            on_progress("entries", tree.size, total)
+    # 7. What is left over.
+    entries.finish()
+    tree.finish()
+    compare_erasures(connection, report, entries.erased)
+    if contents is not None:
+        contents.finish()
+    report.size, report.root = tree.size, tree.root().hex()
+    return (contents.keys_used if contents else set()), entries.erased
