@@ -208,7 +208,7 @@ def _main_action(facts: ManifestFacts, action: str, inputs: list[str]) -> dict[s
         parameters["ingredientIds"] = inputs
     return {
         "action": action,
-        "when": facts.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "when": facts.created.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z",
         "digitalSourceType": facts.digital_source_type.value,
         "softwareAgent": agent.model_dump(include={"name", "version"}, exclude_none=True),
         "parameters": parameters,

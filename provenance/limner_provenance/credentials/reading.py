@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from limner_provenance.credentials import crjson, ingredients
 from limner_provenance.credentials.engine import library, reading_context
-from limner_provenance.credentials.images import Mime, check_whole
+from limner_provenance.credentials.images import Mime, scan
 from limner_provenance.credentials.report import Credentials, Finding, State
 from limner_provenance.credentials.signer import day
 from limner_provenance.credentials.store import alterations, leaf_certificate, manifest_store
@@ -51,8 +51,8 @@ def read_credentials(data: bytes | Path, *, trust: bytes | None = None, now: dat
         CredentialError: the library is missing, or `trust` is no PEM.
     """
     raw = _load(data) if isinstance(data, Path) else data
-    mime = check_whole(raw)
-    store = manifest_store(raw, mime)
+    mime, parts = scan(raw)
+    store = manifest_store(raw, mime, parts)
     answer = _ask(raw, mime, trust)
     if isinstance(answer, Finding):
         return _without_report(mime, store, answer)

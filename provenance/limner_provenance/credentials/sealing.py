@@ -9,14 +9,12 @@ import hashlib
 import io
 import re
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from limner_provenance.credentials.engine import library, sealing_context
-from limner_provenance.credentials.images import Mime, check_whole
-from limner_provenance.credentials.keys import cose_signature
+from limner_provenance.credentials.images import Mime, check_whole, scan
 from limner_provenance.credentials.manifest import (
     DigitalSourceType,
     IngredientFacts,
@@ -25,7 +23,8 @@ from limner_provenance.credentials.manifest import (
     definition,
     ingredient_label,
 )
-from limner_provenance.credentials.signer import LocalSigner, Signer
+from limner_provenance.credentials.native import native_signer
+from limner_provenance.credentials.signer import Signer
 from limner_provenance.credentials.store import manifest_store
 from limner_provenance.errors import SealFailed
 
@@ -35,7 +34,7 @@ _PIXEL = bytes.fromhex(
     "3a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
 )
 # How the library words what goes wrong between it and a time-stamp authority.
-_ABOUT_TIME = re.compile(r"http|time.?stamp|tsa", re.IGNORECASE)
+_ABOUT_TIME = re.compile(r"internal error|time.?stamp", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +77,10 @@ def seal(data: bytes, facts: ManifestFacts, signer: Signer) -> Sealed:
         SealFailed: the format differs from `facts.mime`, the signer or its time-stamp authority failed, or the
             library refused.
     """
-    mime = check_whole(data)
+    mime, found = scan(data)
     if mime != facts.mime:
         raise SealFailed(f"facts.mime is {facts.mime}, but the bytes are {mime}.", remedy="Name the true format.")
-    facts = _complete(data, facts, signer)
+    facts = _complete(facts, signer, data if manifest_store(data, mime, found) else None)
     instance_id = f"xmp.iid:{uuid.uuid4()}"
     sealed = _sign(data, facts, signer, definition(facts, instance_id=instance_id))
     manifest = manifest_store(sealed, mime)
@@ -119,13 +118,13 @@ def trial(signer: Signer) -> None:
         raise SealFailed("; ".join(f"{item.code}: {item.explanation}" for item in seen.failures))
 
 
-def _complete(data: bytes, facts: ManifestFacts, signer: Signer) -> ManifestFacts:
+def _complete(facts: ManifestFacts, signer: Signer, signed: bytes | None) -> ManifestFacts:
     changes: dict[str, object] = {}
     if signer.development and not facts.development:
         changes["development"] = True
     has_parent = any(item.relationship == "parentOf" for item in facts.ingredients)
-    if not has_parent and manifest_store(data, facts.mime) is not None:
-        inbound = IngredientFacts(data=data, title="as received", relationship="parentOf")
+    if signed and not has_parent:
+        inbound = IngredientFacts(data=signed, title="as received", relationship="parentOf")
         changes.update(ingredients=(*facts.ingredients, inbound), unchanged=True)
     return facts.model_copy(update=changes) if changes else facts
 
@@ -136,37 +135,15 @@ def _sign(
     c2pa, failed = library(), list[BaseException]()
     output = io.BytesIO()
     try:
-        with _native_signer(signer, failed, stamped=stamped) as native:
-            builder = c2pa.Builder(manifest, context=sealing_context())
-            for place, item in enumerate(facts.ingredients):
-                description = {"title": item.title, "relationship": item.relationship, "label": ingredient_label(place)}
-                builder.add_ingredient(description, check_whole(item.data), io.BytesIO(item.data))
-            builder.sign(native, facts.mime, io.BytesIO(data), output)
+        native = native_signer(signer, failed, stamped=stamped)
+        builder = c2pa.Builder(manifest, context=sealing_context())
+        for place, item in enumerate(facts.ingredients):
+            description = {"title": item.title, "relationship": item.relationship, "label": ingredient_label(place)}
+            builder.add_ingredient(description, check_whole(item.data), io.BytesIO(item.data))
+        builder.sign(native, facts.mime, io.BytesIO(data), output)
     except c2pa.C2paError as error:
         raise _failure(signer, error, failed) from (failed[0] if failed else error)
     return output.getvalue()
-
-
-def _native_signer(signer: Signer, failed: list[BaseException], *, stamped: bool) -> Any:
-    """Make c2pa's signer anew for each image: that takes microseconds and lets threads and forks be."""
-    c2pa, url = library(), signer.timestamp_url if stamped else None
-    if isinstance(signer, LocalSigner):
-        # The same signature as by the callback below, but c2pa then reserves 9 KB less in each image.
-        info = c2pa.C2paSignerInfo(alg=signer.alg, sign_cert=signer.chain, private_key=signer.private_key, ta_url=url)
-        return c2pa.Signer.from_info(info)
-    algorithm = c2pa.C2paSigningAlg[signer.alg.upper()]
-    return c2pa.Signer.from_callback(_callback(signer, failed), algorithm, signer.chain.decode("ascii"), url)
-
-
-def _callback(signer: Signer, failed: list[BaseException]) -> Callable[[bytes], bytes]:
-    def call(data: bytes) -> bytes:
-        try:
-            return cose_signature(signer.alg, signer.sign(data))
-        except Exception as error:  # noqa: BLE001 - no exception can cross the native border: it is kept and raised after
-            failed.append(error)
-            return b""
-
-    return call
 
 
 def _failure(signer: Signer, error: Exception, failed: list[BaseException]) -> SealFailed:

@@ -7,11 +7,12 @@ the specification gives them. Must not know what a manifest says.
 
 from __future__ import annotations
 
+import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from limner_provenance.credentials import cbor
-from limner_provenance.credentials.images import Mime, parts
+from limner_provenance.credentials.images import Mime, Part, parts
 from limner_provenance.errors import ImageUnreadable
 
 _LABELS = {
@@ -25,17 +26,18 @@ _SIGNATURE_BOX = b"c2cs"
 _DEEPEST = 16
 
 
-def manifest_store(data: bytes, mime: Mime) -> bytes | None:
+def manifest_store(data: bytes, mime: Mime, found: Iterable[Part] | None = None) -> bytes | None:
     """Return the manifest store as it stands in a file, or None where there is none.
 
     Args:
         data: A whole file.
         mime: Its format, from `sniff`.
+        found: Its parts, where a scan has found them already.
 
     Returns:
         The bytes whose SHA-256 is the manifest's digest.
     """
-    pieces = _pieces(data, mime)
+    pieces = _pieces(data, mime, found)
     if not pieces:
         return None
     if mime != "image/jpeg":
@@ -73,15 +75,17 @@ def leaf_certificate(store: bytes) -> bytes | None:
     return first if isinstance(first, bytes) else None
 
 
-def _pieces(data: bytes, mime: Mime) -> list[bytes]:
+def _pieces(data: bytes, mime: Mime, found: Iterable[Part] | None = None) -> list[bytes]:
     wanted = {"image/png": b"caBX", "image/jpeg": b"\xff\xeb", "image/webp": b"C2PA"}[mime]
+    # JPEG's segments stand before the image data; what follows need not be walked.
+    front = itertools.takewhile(lambda part: part.kind != b"\xff\xda", found or parts(data, mime))
     try:
-        found = [data[part.body : part.body + part.length] for part in parts(data, mime) if part.kind == wanted]
+        bodies = [data[part.body : part.body + part.length] for part in front if part.kind == wanted]
     except ImageUnreadable:
         return []
     if mime != "image/jpeg":
-        return found
-    return [piece for piece in found if piece[:2] == b"JP" and piece[12:16] == b"jumb"]
+        return bodies
+    return [body for body in bodies if body[:2] == b"JP" and body[12:16] == b"jumb"]
 
 
 def _wrapping(data: bytes, mime: Mime) -> list[str]:
