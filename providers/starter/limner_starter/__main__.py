@@ -34,7 +34,7 @@ def data(output: Output, packages: Packages = None) -> None:
     """Install the packages, draw the pictures, write the lineage."""
     from limner_starter.training import data_stage
 
-    data_stage(Workspace(output), packages, console)
+    data_stage(Workspace(output), _checked(packages), console)
 
 
 @app.command()
@@ -44,23 +44,28 @@ def train(
     packages: Packages = None,
     scale: Annotated[float, typer.Option(help="Multiplies all step budgets; 1 is about an hour on two cores.")] = 1.0,
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="The whole chain in under a minute; the pictures are noise.")
+        bool, typer.Option("--smoke", help="The whole chain on 24 shapes, in under a minute; no use.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="bf16, or fp32 where bf16 is slow.")] = "bf16",
     threads: Threads = None,
+    save_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="All random numbers follow from it.")] = 0,
 ) -> None:
     """Train a model from nothing and export it to OUTPUT/starter."""
     from dataclasses import replace
 
     from limner_starter.device import choose
+    from limner_starter.shapes import write_shapes
     from limner_starter.training import train as run
 
     recipe = replace(SMOKE if smoke else Recipe(), seed=seed).scaled(scale)
     compute = choose(device, precision, threads)
-    folder = run(Workspace(output), recipe, compute, packages=packages, resume=resume, console=console)
+    source = write_shapes(output / "shapes") if smoke else _checked(packages)
+    folder = run(
+        Workspace(output), recipe, compute, packages=source, resume=resume, save_seconds=save_seconds, console=console
+    )
     console.print(f"the model lies in {folder}")
 
 
@@ -86,7 +91,7 @@ def evaluate(
     from limner_starter.training import data_stage
 
     choose("cpu", "fp32", threads)
-    training_set = data_stage(Workspace(output), packages, console)
+    training_set = data_stage(Workspace(output), _checked(packages), console)
     settings = Settings(steps=steps, guidance=guidance, seeds=seeds, all_names=all_names)
     run(model, training_set, settings, results or output / "evaluation", console)
 
@@ -102,7 +107,13 @@ def reference(
     from limner_starter.spaces import write_reference
     from limner_starter.training import data_stage
 
-    write_reference(model, data_stage(Workspace(output), packages, console), file)
+    write_reference(model, data_stage(Workspace(output), _checked(packages), console), file)
+
+
+def _checked(packages: Path | None) -> Path | None:
+    from limner_starter.packages import require
+
+    return packages and require(packages)
 
 
 def main() -> None:

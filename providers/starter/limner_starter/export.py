@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ def export(workspace: Workspace, data: TrainingSet, *, vae: Any, text: Any, toke
         _old_key_names(folder / "text_encoder" / "model.safetensors")
         _one_number_format(folder / "text_encoder" / "config.json")
         _whole_tokenizer(folder / "tokenizer", data)
-        lines = workspace.lineage.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_text(folder / "lineage.jsonl", "".join(lines[: len(data.names)]))
+        shutil.copyfile(workspace.lineage, folder / "lineage.jsonl")
         write_text(folder / "names.txt", "".join(f"{name}\n" for name in data.names))
     return workspace.model
 

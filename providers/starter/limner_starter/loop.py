@@ -22,7 +22,6 @@ from limner_starter.recipe import Budget
 from limner_starter.workspace import Workspace, replaced
 
 _LOG_EVERY = 50
-_SAVE_SECONDS = 60.0
 
 
 class Stage(Protocol):
@@ -54,7 +53,7 @@ class Run:
     workspace: Workspace
     fingerprint: str
     progress: Progress
-    save_seconds: float = _SAVE_SECONDS
+    save_seconds: float
 
 
 def run_stage(stage: Stage, run: Run) -> None:
@@ -135,7 +134,7 @@ def _resume(stage: Stage, run: Run) -> int:
     saved = torch.load(path, map_location="cpu", weights_only=True)
     if saved["fingerprint"] != run.fingerprint:
         raise BadWorkFolder(
-            f"{path} was trained with another recipe, precision or data: use another --output, or delete it"
+            f"{path} was trained with other options or pictures: give those of its start, or another --output"
         )
     stage.restore(saved["state"])
     return int(saved["step"])

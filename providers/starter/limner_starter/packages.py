@@ -12,7 +12,9 @@ from pathlib import Path
 from limner_starter.errors import BadWorkFolder, MissingTool, StarterError
 from limner_starter.workspace import read_json
 
-PINNED = {"@iconify-json/noto": "1.2.9", "emojibase-data": "17.0.0"}
+PICTURES = "@iconify-json/noto"
+NAMES = "emojibase-data"
+PINNED = {PICTURES: "1.2.9", NAMES: "17.0.0"}
 """npm package → version. Another version gives other pictures, so other weights."""
 
 _TIMEOUT = 600.0

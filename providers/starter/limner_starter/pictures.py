@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from limner_starter.errors import BadWorkFolder, MissingTool
-from limner_starter.packages import PINNED, package
+from limner_starter.packages import NAMES, PICTURES, package
 from limner_starter.recipe import PICTURE
 from limner_starter.selection import Emoji, select
 from limner_starter.workspace import Workspace, read_json, replaced, write_json, write_text
@@ -50,10 +50,6 @@ class TrainingSet:
     rgb: Pixels
     rgba: Pixels
 
-    def first(self, count: int | None) -> TrainingSet:
-        """The first ``count`` pictures, or all for ``None``."""
-        return TrainingSet(self.names[:count], self.tags[:count], self.rgb[:count], self.rgba[:count])
-
     def digest(self) -> str:
         """SHA-256 over names, keywords and pixels."""
         digest = hashlib.sha256(json.dumps([self.names, self.tags]).encode())
@@ -64,7 +60,7 @@ class TrainingSet:
 
 def prepare(workspace: Workspace, packages: Path) -> TrainingSet:
     """Renders everything from the installed packages and writes it to the work folder (about 15 s)."""
-    icons = read_json(package(packages, "@iconify-json/noto") / "icons.json")
+    icons = read_json(package(packages, PICTURES) / "icons.json")
     view = icons.get("width") or icons.get("height") or _LARGE
     chosen = select(packages)
     drawn = [render(emoji.svg, view) for emoji in chosen]
@@ -72,7 +68,9 @@ def prepare(workspace: Workspace, packages: Path) -> TrainingSet:
     rgb = np.stack([on_white(image) for image in drawn])
     kept = distinct(rgba)
     emoji = [chosen[index] for index in kept]
-    _write(workspace, emoji, rgb[kept], rgba[kept])
+    source = origin(packages)
+    lines = [lineage_line(one, rgb[index], source) for one, index in zip(emoji, kept, strict=True)]
+    _write(workspace, emoji, lines, rgb[kept], rgba[kept])
     return load(workspace)
 
 
@@ -138,7 +136,22 @@ def _distances(rgba: Pixels, ground: tuple[int, int, int]) -> npt.NDArray[np.flo
     return np.asarray(np.sqrt(np.maximum(squares, 0) / small.shape[1]), dtype=np.float32)
 
 
-def lineage_line(emoji: Emoji, rgb: Pixels) -> dict[str, str]:
+def origin(packages: Path) -> dict[str, str]:
+    """The part of a lineage line that all pictures share: sources and licences, as the packages state them."""
+    drawings = read_json(package(packages, PICTURES) / "package.json")
+    names = read_json(package(packages, NAMES) / "package.json")
+    info = read_json(package(packages, PICTURES) / "info.json")
+    return {
+        "source": _address(drawings),
+        "licence": drawings["license"],
+        "licence_url": info.get("license", {}).get("url", ""),
+        "rights_holder": info["author"]["name"],
+        "names_source": _address(names),
+        "names_licence": names["license"],
+    }
+
+
+def lineage_line(emoji: Emoji, rgb: Pixels, source: Mapping[str, str]) -> dict[str, str]:
     """Where a picture comes from and what it is: the object of its line in ``lineage.jsonl``."""
     return {
         "name": emoji.name,
@@ -147,17 +160,19 @@ def lineage_line(emoji: Emoji, rgb: Pixels) -> dict[str, str]:
         "icon": emoji.icon,
         "sha256_svg": hashlib.sha256(emoji.svg.encode()).hexdigest(),
         "sha256_rgb64": hashlib.sha256(rgb.tobytes()).hexdigest(),
-        "source": f"npm:@iconify-json/noto@{PINNED['@iconify-json/noto']}",
-        "licence": "Apache-2.0",
-        "rights_holder": "Google Inc. (noto-emoji)",
-        "names_source": f"npm:emojibase-data@{PINNED['emojibase-data']}",
-        "names_licence": "MIT",
+        **source,
     }
 
 
-def _write(workspace: Workspace, emoji: Sequence[Emoji], rgb: Pixels, rgba: Pixels) -> None:
-    lines = [json.dumps(lineage_line(one, pixels), ensure_ascii=False) for one, pixels in zip(emoji, rgb, strict=True)]
-    write_text(workspace.lineage, "\n".join(lines) + "\n")
+def _address(manifest: Mapping[str, Any]) -> str:
+    name, version = manifest["name"], manifest["version"]
+    return f"{name}@{version}" if manifest.get("private") else f"npm:{name}@{version}"
+
+
+def _write(
+    workspace: Workspace, emoji: Sequence[Emoji], lines: Sequence[dict[str, str]], rgb: Pixels, rgba: Pixels
+) -> None:
+    write_text(workspace.lineage, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     rows: list[dict[str, Any]] = [{k: v for k, v in asdict(one).items() if k != "svg"} for one in emoji]
     write_json(workspace.emoji, rows)
     with replaced(workspace.pictures) as temporary, temporary.open("wb") as handle:

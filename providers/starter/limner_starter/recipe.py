@@ -38,7 +38,6 @@ class Recipe:
     """A whole run. The defaults are those of the shipped weights: about an hour on two CPU cores.
 
     Attributes:
-        pictures: Train on the first so many pictures only; ``None`` is all of them.
         vae: The autoencoder's first stage.
         text: The text encoder learns to predict the picture's latent.
         unet: Text encoder and UNet learn to denoise together.
@@ -46,7 +45,6 @@ class Recipe:
         seed: All random numbers follow from it.
     """
 
-    pictures: int | None = None
     vae: Budget = field(default_factory=lambda: Budget(1830, 16, 1e-3))
     text: Budget = field(default_factory=lambda: Budget(1400, 96, 2e-3))
     unet: Budget = field(default_factory=lambda: Budget(6155, 48, 1e-3))
@@ -77,10 +75,9 @@ class Recipe:
 
 
 SMOKE = Recipe(
-    pictures=24,
-    vae=Budget(24, 8, 1e-3),
-    text=Budget(20, 16, 2e-3),
-    unet=Budget(16, 8, 1e-3),
-    decoder=Budget(12, 8, 7e-4),
+    vae=Budget(8, 4, 1e-3),
+    text=Budget(12, 8, 2e-3),
+    unet=Budget(8, 4, 1e-3),
+    decoder=Budget(6, 4, 7e-4),
 )
 """The whole chain in well under a minute: it shows that everything fits together, and the pictures are noise."""

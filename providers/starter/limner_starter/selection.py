@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from limner_starter.errors import StarterError
-from limner_starter.packages import package
+from limner_starter.packages import NAMES, PICTURES, package
 from limner_starter.workspace import read_json
 
 _PEOPLE = ("person", "man", "woman")
@@ -87,10 +87,10 @@ def select(folder: Path) -> list[Emoji]:
     Raises:
         StarterError: None was chosen: the packages are not what the rules were written for.
     """
-    noto = package(folder, "@iconify-json/noto")
+    noto = package(folder, PICTURES)
     icons = read_json(noto / "icons.json")["icons"]
     by_codepoint = read_json(noto / "chars.json")
-    rows = read_json(package(folder, "emojibase-data") / "en" / "data.json")
+    rows = read_json(package(folder, NAMES) / "en" / "data.json")
     shipped = rules()
     kept = [row for row in rows if shipped.keep(row["label"], group=row.get("group"), subgroup=row.get("subgroup"))]
     chosen = [emoji for row in kept if (emoji := _emoji(row, by_codepoint, icons)) is not None]

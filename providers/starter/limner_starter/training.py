@@ -16,7 +16,7 @@ from limner_starter.errors import BadWorkFolder
 from limner_starter.export import export
 from limner_starter.libraries import quiet_libraries
 from limner_starter.loop import Run, progress_bar, run_stage
-from limner_starter.packages import install, require
+from limner_starter.packages import install
 from limner_starter.pictures import TrainingSet, load, prepare
 from limner_starter.recipe import Recipe
 from limner_starter.textual import TextStage
@@ -39,7 +39,7 @@ def data_stage(workspace: Workspace, packages: Path | None, console: Console) ->
         console.print(
             "installing the picture and name packages by npm" if packages is None else f"packages: {packages}"
         )
-        source = install(workspace.packages) if packages is None else require(packages)
+        source = install(workspace.packages) if packages is None else packages
         console.print("drawing the pictures")
         prepare(workspace, source)
     data = load(workspace)
@@ -48,7 +48,14 @@ def data_stage(workspace: Workspace, packages: Path | None, console: Console) ->
 
 
 def train(
-    workspace: Workspace, recipe: Recipe, compute: Compute, *, packages: Path | None, resume: bool, console: Console
+    workspace: Workspace,
+    recipe: Recipe,
+    compute: Compute,
+    *,
+    packages: Path | None,
+    resume: bool,
+    save_seconds: float,
+    console: Console,
 ) -> Path:
     """Trains and exports a model; returns its folder.
 
@@ -62,9 +69,9 @@ def train(
     workspace.root.mkdir(parents=True, exist_ok=True)
     if workspace.started() and not resume:
         raise BadWorkFolder(f"{workspace.root} holds a run already: go on with --resume, or use another --output")
-    data = data_stage(workspace, packages, console).first(recipe.pictures)
+    data = data_stage(workspace, packages, console)
     with progress_bar(console) as progress:
-        run = Run(workspace, _fingerprint(recipe, data, compute), progress)
+        run = Run(workspace, _fingerprint(recipe, data, compute), progress, save_seconds)
         return _stages(data, recipe, compute, run)
 
 
