@@ -50,7 +50,7 @@ RECORD = {
 def picture(kind: str, size: int) -> bytes:
     """A picture that compresses about as a photograph does."""
     noise = np.random.default_rng(7).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2))
+    image = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(1))
     buffer = io.BytesIO()
     image.save(buffer, kind)
     return buffer.getvalue()

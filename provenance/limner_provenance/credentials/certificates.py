@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from limner_provenance.credentials.keys import algorithm_of, pkcs8
 from limner_provenance.credentials.signer import Algorithm, LocalSigner, require_in_force
-from limner_provenance.errors import CertificateError
+from limner_provenance.errors import CertificateError, SealFailed
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -46,8 +46,8 @@ def certificate_signer(
     where, key_name = _origin(chain, "signing.certificate"), _origin(key, "signing.key")
     if isinstance(key, Path):
         require_private(key)
-    certificates = load_chain(_read(chain, where), where)
-    private = load_key(_read(key, key_name), key_name)
+    certificates = load_chain(read_pem(chain, where), where)
+    private = load_key(read_pem(key, key_name), key_name)
     alg = _require_fit(certificates[0], private, where, key_name)
     _require_order(certificates, where)
     _require_profile(certificates[0], where)
@@ -150,7 +150,12 @@ def _origin(source: Path | bytes, field: str) -> str:
     return str(source) if isinstance(source, Path) else field
 
 
-def _read(source: Path | bytes, where: str) -> bytes:
+def read_pem(source: Path | bytes, where: str) -> bytes:
+    """Return given bytes, or a file's.
+
+    Raises:
+        CertificateError: the file cannot be read.
+    """
     if isinstance(source, bytes):
         return source
     try:
@@ -249,7 +254,7 @@ def _trial(signer: LocalSigner, where: str) -> None:
 
     try:
         trial(signer)
-    except Exception as error:
+    except SealFailed as error:
         raise CertificateError(
             f"C2PA does not accept the signing certificate in {where}: {error}",
             remedy="Ask your authority for a C2PA claim-signing certificate.",

@@ -20,6 +20,7 @@ from limner_provenance.credentials.certificates import (
     load_chain,
     load_key,
     make_signer,
+    read_pem,
     require_private,
 )
 from limner_provenance.credentials.keys import algorithm_of, pkcs8
@@ -54,7 +55,7 @@ def development_signer(keys: Path, *, timestamp: str | None = None) -> Signer:
         _make(bundle)
     require_private(bundle)
     where = str(bundle)
-    pem = bundle.read_bytes()
+    pem = read_pem(bundle, where)
     key, certificates = load_key(pem, where), load_chain(pem, where)
     alg = algorithm_of(key)
     if alg is None or certificates[0].public_key() != key.public_key():
@@ -67,8 +68,12 @@ def development_signer(keys: Path, *, timestamp: str | None = None) -> Signer:
 
 
 def trust_anchors(keys: Path) -> bytes:
-    """Return every anchor that was ever used with a keys folder, as PEM; empty where there is none."""
-    return b"".join(path.read_bytes() for path in sorted((keys / _ANCHORS).glob("*.pem")))
+    """Return every anchor that was ever used with a keys folder, as PEM; empty where there is none.
+
+    Raises:
+        CertificateError: one cannot be read.
+    """
+    return b"".join(read_pem(path, str(path)) for path in sorted((keys / _ANCHORS).glob("*.pem")))
 
 
 def keep_anchors(keys: Path, pem: bytes) -> None:

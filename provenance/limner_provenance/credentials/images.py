@@ -6,6 +6,7 @@ apart from a tampered image before C2PA sees it. Must not know manifests.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -16,6 +17,8 @@ Mime = Literal["image/png", "image/jpeg", "image/webp"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REMEDY = "Give the complete original file, as it was saved or downloaded."
+# A real file has some hundreds of chunks; more are a way to keep a reader busy.
+_MOST_PARTS = 100_000
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -75,7 +78,8 @@ def check_whole(data: bytes) -> Mime:
 def scan(data: bytes) -> tuple[Mime, list[Part]]:
     """Do what `check_whole` does, and return the parts as well, for those who look into them next."""
     mime = sniff(data)
-    found = list(parts(data, mime))
+    found = list(itertools.islice(parts(data, mime), _MOST_PARTS + 1))
+    _require(len(found) <= _MOST_PARTS, mime, f"an end within {_MOST_PARTS:,} parts", found[-1].start)
     kinds = [part.kind for part in found]
     if mime == "image/png":
         _require(kinds[0] == b"IHDR", "PNG", "the header chunk IHDR", 8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from limner_provenance.credentials.crjson import findings, first_text, mapping, sequence, text
-from limner_provenance.credentials.report import Finding, IngredientNode, State
+from limner_provenance.credentials.report import BROKEN, Finding, IngredientNode, State
 
 _DEEPEST = 32
 _MOST = 1000
@@ -51,6 +51,7 @@ class _Walk:
         failures = self.failures(entry, label)
         return IngredientNode(
             title=text(entry.get("title")),
+            description=text(entry.get("description")),
             mime=text(entry.get("format")),
             relationship=text(entry.get("relationship")) or "componentOf",
             state=self.state(label, failures),
@@ -63,6 +64,9 @@ class _Walk:
 
     def failures(self, entry: dict[str, Any], label: str | None) -> tuple[Finding, ...]:
         recorded = mapping(mapping(entry.get("validation_results")).get("activeManifest")).get("failure")
+        said = text(entry.get("description")) or ""
+        if label is None and said.startswith(BROKEN):
+            return (Finding(code="limner.manifest.unreadable", explanation=said),)
         found = findings(recorded if recorded is not None else entry.get("validation_status"))
         # Trust is a question of today's anchors; the other findings are facts of the day it was taken in.
         return tuple(item for item in found if not (item.code == _UNTRUSTED and label in self.trusted))

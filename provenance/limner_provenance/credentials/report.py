@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from limner_provenance.credentials.images import Mime
 
 State = Literal["trusted", "valid", "invalid", "absent"]
+# How the description of an ingredient begins whose manifest no longer decoded when it was taken in.
+BROKEN = "Its Content Credentials were broken beyond reading and are not kept inside this file."
 
 
 class _Report(BaseModel):
@@ -38,6 +40,7 @@ class IngredientNode(_Report):
 
     Attributes:
         title: Its title, if any.
+        description: What else was said of it.
         mime: Media type as stated.
         relationship: `parentOf`, `componentOf` or `inputTo`.
         state: What its own credentials were worth when it was taken in, and whether its signer is trusted now.
@@ -49,6 +52,7 @@ class IngredientNode(_Report):
     """
 
     title: str | None = None
+    description: str | None = None
     mime: str | None = None
     relationship: str
     state: State

@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from limner_provenance.credentials.engine import library, sealing_context
-from limner_provenance.credentials.images import Mime, check_whole, scan
+from limner_provenance.credentials.images import Mime, scan
+from limner_provenance.credentials.inbound import add_ingredient
 from limner_provenance.credentials.manifest import (
     DigitalSourceType,
     IngredientFacts,
     ManifestFacts,
     SoftwareAgent,
     definition,
-    ingredient_label,
 )
 from limner_provenance.credentials.native import native_signer
+from limner_provenance.credentials.reading import read_credentials
 from limner_provenance.credentials.signer import Signer
 from limner_provenance.credentials.store import manifest_store
 from limner_provenance.errors import SealFailed
@@ -102,8 +103,6 @@ def trial(signer: Signer) -> None:
     Raises:
         SealFailed: it does not; the message says why.
     """
-    from limner_provenance.credentials.reading import read_credentials
-
     facts = ManifestFacts(
         title="trial",
         mime="image/png",
@@ -133,16 +132,25 @@ def _sign(
     data: bytes, facts: ManifestFacts, signer: Signer, manifest: dict[str, Any], *, stamped: bool = True
 ) -> bytes:
     c2pa, failed = library(), list[BaseException]()
-    output = io.BytesIO()
     try:
         native = native_signer(signer, failed, stamped=stamped)
-        builder = c2pa.Builder(manifest, context=sealing_context())
-        for place, item in enumerate(facts.ingredients):
-            description = {"title": item.title, "relationship": item.relationship, "label": ingredient_label(place)}
-            builder.add_ingredient(description, check_whole(item.data), io.BytesIO(item.data))
-        builder.sign(native, facts.mime, io.BytesIO(data), output)
-    except c2pa.C2paError as error:
+        try:
+            return _attempt(data, facts, native, manifest)
+        except c2pa.C2paError.Decoding:
+            # An ingredient's manifest that was taken in does not decode at signing: keep only those that validate.
+            return _attempt(data, facts, native, manifest, whole_only=True)
+    except (c2pa.C2paError, ValueError, KeyError) as error:
         raise _failure(signer, error, failed) from (failed[0] if failed else error)
+
+
+def _attempt(
+    data: bytes, facts: ManifestFacts, native: Any, manifest: dict[str, Any], *, whole_only: bool = False
+) -> bytes:
+    output = io.BytesIO()
+    builder = library().Builder(manifest, context=sealing_context())
+    for place, item in enumerate(facts.ingredients):
+        add_ingredient(builder, place, item, whole_only=whole_only)
+    builder.sign(native, facts.mime, io.BytesIO(data), output)
     return output.getvalue()
 
 

@@ -46,6 +46,27 @@ def manifest_store(data: bytes, mime: Mime, found: Iterable[Part] | None = None)
     return pieces[0][8:] + b"".join(piece[16:] for piece in pieces[1:])
 
 
+def without_store(data: bytes, mime: Mime) -> bytes:
+    """Return a whole file without its manifest store; every other byte stays."""
+    kept, position = [], 0
+    for part in parts(data, mime):
+        end = part.body + part.length + {"image/png": 4, "image/jpeg": 0, "image/webp": part.length % 2}[mime]
+        if _holds_store(data, mime, part):
+            kept.append(data[position : part.start])
+            position = end
+    rest = b"".join([*kept, data[position:]])
+    if mime != "image/webp" or not kept:
+        return rest
+    shorter = int.from_bytes(data[4:8], "little") - (len(data) - len(rest))
+    return rest[:4] + shorter.to_bytes(4, "little") + rest[8:]
+
+
+def _holds_store(data: bytes, mime: Mime, part: Part) -> bool:
+    if mime == "image/jpeg":
+        return part.kind == b"\xff\xeb" and data[part.body : part.body + 2] == b"JP"
+    return part.kind == (b"caBX" if mime == "image/png" else b"C2PA")
+
+
 def alterations(data: bytes, mime: Mime) -> list[str]:
     """Say what in a manifest store was changed outside of what its signature covers.
 

@@ -77,3 +77,11 @@ def test_hostile_bytes_end_in_a_clear_error(start: bytes, rest: bytes) -> None:
     """Random content behind a true signature is unreadable or whole, never another exception."""
     with contextlib.suppress(ImageUnreadable):
         assert check_whole(start + rest) == sniff(start)
+
+
+def test_a_file_of_endless_parts_is_refused(picture: Any) -> None:
+    """Millions of empty chunks do not keep a reader busy."""
+    data = picture("PNG")
+    chunk = b"\0\0\0\0teXt\0\0\0\0"
+    with pytest.raises(ImageUnreadable, match="within 100,000 parts"):
+        check_whole(data[:33] + chunk * 150_000 + data[33:])

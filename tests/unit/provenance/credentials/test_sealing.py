@@ -19,6 +19,7 @@ from limner_provenance.credentials import (
     seal,
 )
 from limner_provenance.credentials.keys import sign as sign_with
+from limner_provenance.credentials.store import without_store
 from limner_provenance.errors import ImageUnreadable, SealFailed
 
 
@@ -220,3 +221,38 @@ def test_inbound_credentials_are_never_dropped(
     (parent,) = found.ingredients
     assert (parent.relationship, parent.state, parent.signed_by) == ("parentOf", "valid", "Example signer")
     assert found.digital_source_type == parent.digital_source_type == facts(any_picture).digital_source_type
+
+
+def _spoiled(data: bytes, what: bytes) -> bytes:
+    place = data.rindex(what)
+    return data[:place] + b"\xff" + data[place + 1 :]
+
+
+@pytest.mark.parametrize("what", [b"instanceID", b'{"v":1'], ids=["claim", "assertion"])
+def test_a_parent_broken_beyond_reading_never_costs_the_picture(
+    any_picture: bytes, facts: Any, picture: Any, signer: Signer, trust: bytes, what: bytes
+) -> None:
+    """Where a parent's manifest no longer decodes, the image is sealed and the tree says so with its digests."""
+    spoiled = _spoiled(seal(any_picture, facts(any_picture), signer).data, what)
+    assert read_credentials(spoiled).state == "invalid"
+    for sealed in (_edit(spoiled, picture, facts, signer), seal(spoiled, facts(spoiled), signer).data):
+        found = read_credentials(sealed, trust=trust)
+        assert (found.state, found.failures) == ("trusted", ())
+        parent = found.ingredients[0]
+        assert (parent.relationship, parent.state) == ("parentOf", "invalid")
+        assert [item.code for item in parent.failures] == ["limner.manifest.unreadable"]
+        assert hashlib.sha256(spoiled).hexdigest() in (parent.description or "")
+
+
+def test_taking_the_manifest_out_gives_the_picture_back(any_picture: bytes, facts: Any, signer: Signer) -> None:
+    """Sealing adds one block to the container and changes nothing else."""
+    sealed = seal(any_picture, facts(any_picture), signer)
+    assert without_store(sealed.data, sealed.mime) == any_picture
+
+
+def test_a_signer_of_an_unknown_algorithm_is_refused(picture: Any, facts: Any, signer: Signer) -> None:
+    """An algorithm that C2PA does not know is a failure to seal, not a crash."""
+    data, service = picture(), _KeyService(signer)
+    service.alg = "rot13"
+    with pytest.raises(SealFailed):
+        seal(data, facts(data), service)
