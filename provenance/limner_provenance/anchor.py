@@ -9,22 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from limner_provenance.checkpoint import parse_unverified
 from limner_provenance.errors import LogCorrupt
 from limner_provenance.files import sync_folder, unavailable, write_durably
-from limner_provenance.locks import exclusive
+from limner_provenance.locks import exclusive, shared
+
+_MAX_BYTES = 4096
 
 
 class Anchor:
-    """The anchor file and the lock that keeps processes from replacing a newer checkpoint by an older one."""
+    """The anchor file. It is overwritten in place under its lock.
+
+    The text fits a disk sector and never gets shorter, so one small write replaces it whole; renaming a new file over
+    it instead costs as much as half a commit (measured on ext4), and waiting for the disk costs a whole one. After a
+    power cut it may lag behind, and is still a state the log went through.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock_path = path.with_name(path.name + ".lock")
-        self._thread_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._held: tuple[bytes, int] = (b"", -1)
 
     def read(self) -> str | None:
@@ -35,11 +40,16 @@ class Anchor:
             LogCorrupt: it is no text.
         """
         try:
-            return self.path.read_bytes().decode()
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                shared(descriptor)
+                return os.pread(descriptor, _MAX_BYTES, 0).decode()
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
-            raise LogCorrupt(f"The anchor {self.path} is no checkpoint.") from None
+            raise LogCorrupt(f"The anchor {self.path} is no checkpoint.", remedy="Restore it.") from None
         except OSError as error:
             raise unavailable(self.path, error) from error
 
@@ -49,26 +59,36 @@ class Anchor:
         Raises:
             StorageUnavailable: the file cannot be written.
         """
-        with self._locked():
-            if self._size() >= size:
-                return
+        data = note.encode()
+        with self._lock:
             try:
-                write_durably(self.path, note.encode(), mode=0o644)
+                self._replace(data, size)
+            except FileNotFoundError:
+                self._create(data)
             except OSError as error:
                 raise unavailable(self.path, error) from error
-            self._held = (note.encode(), size)
+            self._held = (data, size)
 
-    def sync(self) -> None:
-        """Make the file's name durable."""
-        with contextlib.suppress(OSError):
-            sync_folder(self.path.parent)
-
-    def _size(self) -> int:
-        """Give the size that the file's checkpoint says; a file that is no checkpoint may be replaced."""
+    def _replace(self, data: bytes, size: int) -> None:
+        descriptor = os.open(self.path, os.O_RDWR)
         try:
-            data = self.path.read_bytes()
-        except OSError:
-            return -1
+            exclusive(descriptor, wait=True)
+            there = os.pread(descriptor, _MAX_BYTES, 0)
+            if self._size(there) < size:
+                os.pwrite(descriptor, data, 0)
+                if len(there) > len(data):
+                    os.ftruncate(descriptor, len(data))
+        finally:
+            os.close(descriptor)
+
+    def _create(self, data: bytes) -> None:
+        try:
+            write_durably(self.path, data, mode=0o644)
+        except OSError as error:
+            raise unavailable(self.path, error) from error
+
+    def _size(self, data: bytes) -> int:
+        """Give the size that a checkpoint says; what is no checkpoint may be replaced."""
         if data == self._held[0]:
             return self._held[1]
         try:
@@ -76,16 +96,12 @@ class Anchor:
         except (LogCorrupt, UnicodeDecodeError):
             return -1
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other threads and processes out."""
-        with self._thread_lock:
+    def sync(self) -> None:
+        """Make the file durable."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self.path, os.O_RDONLY)
             try:
-                descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-            except OSError as error:
-                raise unavailable(self._lock_path, error) from error
-            try:
-                exclusive(descriptor, wait=True)
-                yield
+                os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            sync_folder(self.path.parent)

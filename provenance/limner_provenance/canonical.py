@@ -7,7 +7,7 @@ encoder gives exactly what RFC 8785 asks. Knows nothing of entries or logs.
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
 from typing import Any
 
 from limner_provenance.errors import EntryInvalid
@@ -18,7 +18,19 @@ MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 """How deep values may be nested; deeper ones (or a value that holds itself) are refused."""
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+def _make_encode() -> Callable[[Any], str]:
+    """Give the canonical encoder; the standard library's own C encoder, made once, is twice as fast as `encode`."""
+    made = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return made.encode
+    quote = json.encoder.encode_basestring
+    chunks = make(None, made.default, quote, None, ":", ",", True, False, False)
+    return lambda value: quote(value) if isinstance(value, str) else "".join(chunks(value, 0))
+
+
+_encode = _make_encode()
 
 
 def canonical(value: Any, *, where: str = "value") -> str:
@@ -57,11 +69,11 @@ def read_canonical(text: str) -> Any:
     Raises:
         ValueError: the text is no JSON, or not canonical.
     """
-    value = _plain_decoder.decode(text)
+    value, stop = _plain_decoder.raw_decode(text)
     # Re-encoding finds repeated keys, white space, order and escapes; what it cannot find is rare: then walk.
-    if _encode(value) != text:
+    if stop != len(text) or _encode(value) != text:
         raise ValueError("the text is not canonical")
-    if not text.isascii() or _LONG_NUMBER.search(text):
+    if not text.isascii():
         try:
             _check(value, "value", 0)
         except EntryInvalid as error:
@@ -125,6 +137,14 @@ def _refuse_number(text: str) -> Any:
     raise ValueError(f"{text} is no number of canonical JSON")
 
 
+def _integer(text: str) -> int:
+    """Read an integer that every JSON reader holds exactly."""
+    value = int(text) if len(text) < 18 else MAX_INTEGER + 1
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError("an integer beyond ±(2^53-1)")
+    return value
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make the object of `pairs`, refusing a key that comes twice."""
     result = dict(pairs)
@@ -134,8 +154,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number, object_pairs_hook=_unique)
-_plain_decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
-_LONG_NUMBER = re.compile(r"[0-9]{16}")
+_plain_decoder = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_integer)
 _REMEDIES = {
     "float": "Write scores as strings of 6 decimals, money as strings, durations as integer microseconds.",
     "Decimal": "Write it as a string.",

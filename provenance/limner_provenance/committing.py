@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from limner_provenance.sqlite import Database
 
 _CHUNK = 400
+# Statements are made once: building them again costs as much as running them.
+_NEWEST = (
+    select(tables.checkpoint.c.size, tables.checkpoint.c.note, tables.checkpoint.c.edge)
+    .order_by(tables.checkpoint.c.size.desc())
+    .limit(1)
+)
+_ENTRIES = tables.entry.insert()
+_CHECKPOINT = tables.checkpoint.insert()
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ def _write(connection: Connection, signer: Signer, tree: GrowingTree, drafts: Se
     for draft in drafts:
         rows.append({"idx": tree.size, "leaf": draft.entry.leaf})
         tree.append(draft.entry.leaf_hash)
-    connection.execute(tables.entry.insert(), rows)
+    connection.execute(_ENTRIES, rows)
     _insert_payloads(connection, drafts)
     if tree.new_tiles:
         connection.execute(tables.tile.insert(), tree.new_tiles)
@@ -120,15 +128,13 @@ def _write(connection: Connection, signer: Signer, tree: GrowingTree, drafts: Se
             _erase(connection, start + offset, draft.erased)
     note = signer.sign(tree.size, tree.edge.root())
     row = {"size": tree.size, "previous": start, "note": note, "edge": tree.edge.to_bytes()}
-    connection.execute(tables.checkpoint.insert(), row)
+    connection.execute(_CHECKPOINT, row)
     return Committed(start, tree.size, note)
 
 
 def newest_checkpoint(connection: Connection) -> tuple[int, str, bytes] | None:
     """Give size, note and edge of the newest checkpoint."""
-    table = tables.checkpoint
-    query = select(table.c.size, table.c.note, table.c.edge).order_by(table.c.size.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(_NEWEST).first()
     return None if row is None else (row[0], row[1], row[2])
 
 

@@ -27,6 +27,14 @@ def exclusive(descriptor: int, *, wait: bool) -> bool:
     return True
 
 
+def shared(descriptor: int) -> None:
+    """Wait until nobody holds the exclusive lock on an open file; systems without locks need no wait."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
 class RecordLocks:
     """The locks of all running records under one folder."""
 

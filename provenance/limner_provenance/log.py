@@ -32,6 +32,7 @@ class AuditLog:
         origin: the log's name, `limner/<uuid>`.
         vkey: its verifier key, which an auditor pins.
         read_only: whether it was opened for reading alone.
+        commits: how many commits this process made (entries are written many at a time).
         not_opened: what could not be opened, in words (a read-only log without keys).
     """
 
@@ -41,6 +42,7 @@ class AuditLog:
         self._locks = RecordLocks(opened.paths.running)
         self._writer: Writer | None = None
         self.read_only = opened.signer is None
+        self.commits = 0
         if opened.signer is None:
             self.origin, self.vkey = opening.identity_for_reading(opened)
         else:
@@ -157,6 +159,7 @@ class AuditLog:
         """Write what is queued and let everything go. Closing twice is fine."""
         if self._writer is not None:
             self._writer.close()
+            self._opened.anchor.sync()
         for database in (self._opened.database, self._opened.key_database):
             if database is not None:
                 database.close()
@@ -189,6 +192,7 @@ class AuditLog:
         assert opened.keys is not None
         opened.keys.make_durable(draft.key for draft in drafts if draft.key)
         done = self._committer.commit(drafts)
+        self.commits += 1
         # The entries are on the disk, and their callers must hear that; the next commit writes the anchor again.
         with contextlib.suppress(StorageUnavailable):
             opened.anchor.replace(done.note, done.size)

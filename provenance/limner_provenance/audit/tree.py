@@ -231,7 +231,7 @@ def _follows(root: Any, hashes: Any) -> bool:
     """Say whether a tile's root is that of its own hashes."""
     if not isinstance(hashes, bytes) or len(hashes) != WIDTH * HASH_BYTES:
         return False
-    return bool(root == root_of(hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)))
+    return bool(root == root_of([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]))
 
 
 def _edge(size: int, data: Any) -> Edge | None:
