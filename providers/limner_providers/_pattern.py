@@ -53,11 +53,10 @@ def _tiles(shape: bytes, tint: bytes) -> NDArray[np.uint8]:
     """Choose 0 (ground), 1 or 2 (inks) for each of 8 x 8 tiles, mirrored left to right like a face."""
     import numpy as np
 
-    left = np.frombuffer(shape, np.uint8).reshape(_CELLS, _CELLS // 2) % 3
+    left: NDArray[np.uint8] = np.frombuffer(shape, np.uint8).reshape(_CELLS, _CELLS // 2) % 3
     turned = np.frombuffer(tint, np.uint8).reshape(_CELLS, _CELLS // 2) < 24
     left = np.where(turned, (left + 1) % 3, left)
-    mirrored: NDArray[np.uint8] = np.concatenate([left, left[:, ::-1]], axis=1).astype(np.uint8)
-    return mirrored
+    return np.hstack([left, left[:, ::-1]])
 
 
 def _gradient(tint: bytes, height: int) -> NDArray[np.uint8]:
@@ -67,7 +66,8 @@ def _gradient(tint: bytes, height: int) -> NDArray[np.uint8]:
     top = np.array(_colour(tint[0] / 255, 0.2, 1.0), float)
     bottom = np.array(_colour(tint[1] / 255, 0.35, 0.9), float)
     share = np.linspace(0.0, 1.0, height)[:, None]
-    return np.rint(top + (bottom - top) * share).astype(np.uint8)
+    shades: NDArray[np.uint8] = np.rint(top + (bottom - top) * share).astype(np.uint8)
+    return shades
 
 
 def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]:

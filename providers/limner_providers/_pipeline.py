@@ -37,16 +37,13 @@ class Pipeline:
     """One model in memory.
 
     Attributes:
-        device: where it computes, `cpu`, `cuda:0` ….
-        dtype: `float32`, `float16` or `bfloat16`.
-        versions: of the libraries that matter for the pixels.
+        pipe: the diffusers pipeline.
+        computing: what decides the last bits of its pixels, as text: device, dtype, threads, versions of libraries.
     """
 
-    def __init__(self, pipe: Any, *, device: str, dtype: str, versions: dict[str, str]) -> None:
+    def __init__(self, pipe: Any, computing: dict[str, str]) -> None:
         self.pipe = pipe
-        self.device = device
-        self.dtype = dtype
-        self.versions = versions
+        self.computing = computing
         self._scheduler_name = type(pipe.scheduler).__name__
         self._own_scheduler: tuple[Any, Any] = (type(pipe.scheduler), pipe.scheduler.config)
 
@@ -186,13 +183,16 @@ class _Quiet:
 _quiet = _Quiet()  # one for the process: what it switches is the process's
 
 
-def load(source: ModelSource, *, device: str | None, dtype: str | None) -> tuple[Pipeline, int]:
+def load(
+    source: ModelSource, *, device: str | None = None, dtype: str | None = None, threads: int | None = None
+) -> tuple[Pipeline, int]:
     """Load a model; answers it and the microseconds that took.
 
     Args:
         source: its files, checked.
         device: None chooses CUDA, then MPS, then the CPU.
         dtype: None chooses float16 on CUDA, float32 elsewhere (half precision is slower on a CPU).
+        threads: how many a computation on the CPU may use, in the whole process; None leaves it to torch.
 
     Raises:
         EngineUnavailable: a library is missing, the device is not there, or memory is.
@@ -202,6 +202,8 @@ def load(source: ModelSource, *, device: str | None, dtype: str | None) -> tuple
     torch, diffusers, transformers = _libraries()
     target = _device(torch, device)
     chosen = dtype or ("float16" if target.type == "cuda" else "float32")
+    if threads is not None:
+        torch.set_num_threads(threads)
     digest = source.sha256()
     try:
         with _quiet:
@@ -215,8 +217,9 @@ def load(source: ModelSource, *, device: str | None, dtype: str | None) -> tuple
         raise ModelUnavailable(problem, remedy="See the cause; copy or download the model again.") from error
     if source.sha256() != digest:
         raise ModelUnavailable(f"The files of model {source.name} changed while they were read.", remedy="Try again.")
-    versions = {library.__name__: str(library.__version__) for library in (torch, diffusers, transformers)}
-    loaded = Pipeline(pipe, device=str(target), dtype=chosen, versions=versions)
+    computing = {"threads": str(torch.get_num_threads())} if target.type == "cpu" else {}
+    versions = {f"version.{library.__name__}": str(library.__version__) for library in (torch, diffusers, transformers)}
+    loaded = Pipeline(pipe, {"device": str(target), "dtype": chosen, **computing, **versions})
     return loaded, (time.perf_counter_ns() - started) // 1000
 
 

@@ -39,10 +39,9 @@ def _tensors(path: Path, header: bytes) -> list[Any]:
 
 def _check_length(path: Path, offsets: list[Any], available: int) -> None:
     """Hold the end of the last tensor against the bytes that are there."""
-    try:
-        needed = max((int(end) for _, end in offsets), default=0)
-    except (TypeError, ValueError) as error:
-        raise _broken(path, "has an unreadable header") from error
+    if not all(isinstance(pair, list) and [type(end) for end in pair] == [int, int] for pair in offsets):
+        raise _broken(path, "has an unreadable header")
+    needed = max((end for _, end in offsets), default=0)
     if needed != available:
         raise _broken(path, f"is damaged: its header describes {needed:,} bytes of weights, {available:,} are there")
 

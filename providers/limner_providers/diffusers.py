@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from anyio import to_thread
+from pydantic import Field
 
 from limner_providers._catalogue import model_facts, pipelines
 from limner_providers._check import check_seeds, require
@@ -45,6 +46,8 @@ class DiffusersProvider:
         variant: weights to choose where a folder holds several, such as `fp16`.
         config: for a single file, a folder with the configuration and tokenizer of the same architecture.
         max_side: greatest width and height in pixels.
+        threads: how many threads the CPU's computing may use, in the whole process; None leaves it to torch. Set it
+            where other programs share the machine; the last bits of a picture may depend on it, so it is recorded.
         base_folder: what relative paths count from; None: the working folder.
     """
 
@@ -60,7 +63,8 @@ class DiffusersProvider:
         dtype: Literal["float32", "float16", "bfloat16"] | None = None,
         variant: str | None = None,
         config: str | None = None,
-        max_side: int = 2048,
+        max_side: Annotated[int, Field(ge=8)] = 2048,
+        threads: Annotated[int, Field(ge=1)] | None = None,
         base_folder: Path | None = None,
     ) -> None:
         self.name = name
@@ -68,6 +72,7 @@ class DiffusersProvider:
         self._device = device
         self._dtype = dtype
         self._max_side = max_side
+        self._threads = threads
         self._find = functools.partial(find_model, model, base_folder=base_folder, variant=variant, config=config)
         self._worker = Worker()
         self._lock = threading.Lock()
@@ -156,7 +161,7 @@ class DiffusersProvider:
         from limner_providers._pipeline import load
 
         source = self._find_once()
-        self._pipeline, took = load(source, device=self._device, dtype=self._dtype)
+        self._pipeline, took = load(source, device=self._device, dtype=self._dtype, threads=self._threads)
         self._identity = source.identity()
         return self._pipeline, self._identity, took
 
@@ -268,14 +273,12 @@ def _parameters(request: ImageRequest, settings: Settings, pipeline: Pipeline, w
         "guidance_scale": canonical_decimal(settings.guidance_scale),
         "scheduler": pipeline.scheduler_name,
         "prompt_windows": str(windows),
-        "device": pipeline.device,
-        "dtype": pipeline.dtype,
         "output_format": request.output_format,
     }
     if request.output_format != "png":
         quality = request.output_compression
         parameters["output_compression"] = str(DEFAULT_QUALITY if quality is None else quality)
-    return parameters | {f"version.{name}": version for name, version in pipeline.versions.items()}
+    return parameters | pipeline.computing
 
 
 def _warnings(settings: Settings, source: ModelSource) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _typed(
     values: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Hold the settings against the parameters' annotations, and convert what a file writes as text."""
-    hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory, include_extras=True)
     fields: dict[str, Any] = {key: (hints.get(key, Any), accepted[key].default) for key in values}
     model = create_model("Settings", __config__=ConfigDict(arbitrary_types_allowed=True), **fields)
     try:

@@ -13,9 +13,10 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar, Literal, NoReturn
+from typing import Annotated, ClassVar, Literal, NoReturn
 
 import anyio
+from pydantic import Field
 
 from limner_providers._check import check_seeds, require
 from limner_providers._encode import encode
@@ -25,7 +26,6 @@ from limner_providers._schedulers import scheduler_aliases, scheduler_names
 from limner_providers.base import Cost, ModelIdentity, OnProgress, ProducedImage, Progress, ProviderAnswer
 from limner_providers.capabilities import Capabilities, CostRule, DecimalRange, IntRange, SizeRule
 from limner_providers.errors import (
-    ConfigurationInvalid,
     EngineUnavailable,
     GenerationFailed,
     ModelUnavailable,
@@ -64,9 +64,6 @@ class TestProvider:
         cost: price of one picture as a decimal text, None: it names none.
         currency: of `cost`.
         ledger: a file to which one JSON line is written for each call that would be billed: outlives a crash.
-
-    Raises:
-        ConfigurationInvalid: `delay` or `cost` is negative.
     """
 
     __test__ = False  # pytest: the name begins with Test, it is no test
@@ -78,21 +75,19 @@ class TestProvider:
         name: str = "test",
         *,
         fail: Fault | None = None,
-        fail_first: int | None = None,
-        delay: float = 0.0,
-        cost: Decimal | None = None,
+        fail_first: Annotated[int, Field(ge=0)] | None = None,
+        delay: Annotated[float, Field(ge=0)] = 0.0,
+        cost: Annotated[Decimal, Field(ge=0)] | None = None,
         currency: str = "USD",
         ledger: Path | None = None,
     ) -> None:
-        if delay < 0 or (cost is not None and Decimal(cost) < 0):
-            raise ConfigurationInvalid("delay and cost of a test provider are not negative.", provider=name)
         self.name = name
         self.calls = 0
         self.billed = 0
         self._fail: Fault | None = fail
         self._fail_first = fail_first
         self._delay = delay
-        self._cost = None if cost is None else Decimal(cost)
+        self._cost = cost
         self._currency = currency
         self._ledger = ledger
 
