@@ -52,7 +52,13 @@ def _source(read: Reading) -> Source:
 
 SOURCE = Record(
     "a source",
-    {"cite": Key(PROSE, required=True), "url": Key(PROSE), "read": Key(Day()), "quote": Key(PROSE)},
+    {
+        "cite": Key(PROSE, required=True),
+        "url": Key(PROSE),
+        "read": Key(Day()),
+        "quote": Key(PROSE),
+        "via": Key(PROSE),
+    },
     _source,
 )
 

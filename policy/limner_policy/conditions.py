@@ -105,10 +105,14 @@ class Not:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """Whole words or phrases, compared after folding (`normalise.py`)."""
+    """Whole words or phrases, compared after folding (`normalise.py`).
+
+    A match that lies inside one of the phrases `excepted` does not count: `naked` in “naked mole rat”.
+    """
 
     any_of: tuple[str, ...]
     fields: tuple[str, ...]
+    excepted: tuple[str, ...] = ()
 
     def find(self, case: Case) -> Finding:
         """Look up what the pack's matcher found."""
@@ -196,7 +200,8 @@ class EvidenceAtLeast:
         return Finding(truth=None, evidence=self._used(unknown or [self._absent()]))
 
     def _used(self, evidence: Iterable[Evidence]) -> tuple[EvidenceUse, ...]:
-        return tuple(EvidenceUse(one, self.at_least) for one in evidence)
+        ordered = sorted(evidence, key=lambda one: (one.image, one.score or "", one.version, one.digest, one.reason))
+        return tuple(EvidenceUse(one, self.at_least) for one in ordered)
 
     def _absent(self) -> Evidence:
         return Evidence(detector=self.detector, category=self.category, status="unknown", reason="it gave no evidence")

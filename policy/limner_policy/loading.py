@@ -40,6 +40,10 @@ def load_pack_bytes(data: bytes, name: str) -> Pack:
         raise PolicyFileError(notes.problems) from None
     if notes.problems:
         raise PolicyFileError(notes.problems)
+    try:
+        matcher = Matcher(rule.when for rule in rules)
+    except ValueError as error:
+        raise PolicyFileError([Problem(name, 1, 1, "rules", str(error), "", "Split the file")]) from None
     return Pack(
         name=header.name,
         version=header.version,
@@ -50,7 +54,7 @@ def load_pack_bytes(data: bytes, name: str) -> Pack:
         source=data,
         sha256=hashlib.sha256(data).hexdigest(),
         file=name,
-        matcher=Matcher(rule.when for rule in rules),
+        matcher=matcher,
     )
 
 

@@ -5,6 +5,7 @@ Knows texts and conditions, not rules or verdicts. A built matcher never changes
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -57,26 +58,39 @@ def term_key(term: str) -> str:
 
 
 class _TermMatcher:
-    """An Aho–Corasick automaton over the folded words of a text."""
+    """An Aho–Corasick automaton over the folded words of a text, for the terms and the excepted phrases alike."""
 
     def __init__(self, conditions: list[Terms]) -> None:
-        owners: dict[str, list[Terms]] = {}
+        owners: dict[str, list[tuple[Terms, bool]]] = {}
         for condition in conditions:
-            for key in sorted({term_key(term) for term in condition.any_of} - {""}):
-                owners.setdefault(key, []).append(condition)
+            for excepting, texts in ((False, condition.any_of), (True, condition.excepted)):
+                for key in sorted({term_key(text) for text in texts} - {""}):
+                    owners.setdefault(key, []).append((condition, excepting))
         self._automaton = _automaton({key: (key, tuple(who)) for key, who in owners.items()})
 
     def search(self, folded: Folded, name: str, hits: Hits) -> None:
         if self._automaton is None:
             return
+        found: dict[tuple[Terms, bool], set[Span]] = {}
         for view in views(folded.text):
-            self._search_words(words(view), lambda view=view: word_origins(view), folded, name, hits)  # type: ignore[misc]
+            self._search_words(words(view), functools.partial(word_origins, view), folded, name, found)
         for word, positions in spaced_out(folded.text):
             places = [positions[0], *positions, positions[-1]]
-            self._search_words(f" {word} ", lambda places=places: places, folded, name, hits)  # type: ignore[misc]
+            self._search_words(f" {word} ", functools.partial(list, places), folded, name, found)
+        for (condition, excepting), spans in found.items():
+            if not excepting:
+                phrases = found.get((condition, True), ())
+                counted = {span for span in spans if not any(_inside(span, phrase) for phrase in phrases)}
+                if counted:
+                    hits.setdefault(condition, set()).update(counted)
 
     def _search_words(
-        self, text: str, origins_of: Callable[[], list[int]], folded: Folded, name: str, hits: Hits
+        self,
+        text: str,
+        origins_of: Callable[[], list[int]],
+        folded: Folded,
+        name: str,
+        found: dict[tuple[Terms, bool], set[Span]],
     ) -> None:
         origins: list[int] | None = None
         for end, (key, owners) in self._automaton.iter(text):
@@ -85,8 +99,12 @@ class _TermMatcher:
             last = end - key.endswith(" ")
             span = Span(name, *folded.span(origins[start], origins[last] + 1))
             for owner in owners:
-                if name in owner.fields:
-                    hits.setdefault(owner, set()).add(span)
+                if name in owner[0].fields:
+                    found.setdefault(owner, set()).add(span)
+
+
+def _inside(span: Span, phrase: Span) -> bool:
+    return phrase.start <= span.start and span.end <= phrase.end
 
 
 def _automaton(words_to_payload: dict[str, Any]) -> Any:
@@ -141,7 +159,11 @@ class _PatternMatcher:
             self._set.Add(condition.pattern)
         # The empty pattern always matches: where it is missing from an answer, RE2 has run out of memory.
         self._sentinel = self._set.Add("")
-        self._set.Compile()
+        try:
+            self._set.Compile()
+        except re2.error:
+            # Matching with a set that did not compile would end the process.
+            raise ValueError(f"the patterns need more than {SET_MEMORY:,} bytes together") from None
 
     def search(self, folded: Folded, name: str, hits: Hits) -> None:
         if self._set is None:

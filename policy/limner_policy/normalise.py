@@ -91,7 +91,8 @@ def fold(text: str) -> Folded:
 def words(folded: str) -> str:
     """A folded text as its words with one space around each: ` red apple `."""
     pattern = _ASCII_WORDS if folded.isascii() else _WORDS
-    return f" {' '.join(pattern.findall(folded))} "
+    found = pattern.findall(folded)
+    return f" {' '.join(found)} " if found else " "
 
 
 def word_origins(folded: str) -> list[int]:

@@ -32,12 +32,13 @@ ALWAYS = Effective()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a rule rests on: a citation, where it was read and on which day."""
+    """What a rule rests on: a citation, where and when it was read, and by way of what if not in the original."""
 
     cite: str
     read: str | None = None
     url: str | None = None
     quote: str | None = None
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

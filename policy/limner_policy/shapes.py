@@ -113,7 +113,8 @@ class Choice:
         if not node.quoted and node.text.casefold() in ("yes", "no", "true", "false", "on", "off"):
             told = "is a plain word here, as there are no booleans, and none of this list"
             raise notes.fail(node, path, told, remedy)
-        raise notes.fail(node, path, "is not a word of this list", f"{suggestion(node.text, self.words)} ({remedy})")
+        near = near_word(node.text, self.words)
+        raise notes.fail(node, path, "is not a word of this list", f"Did you mean {near}? {remedy}" if near else remedy)
 
 
 @dataclass(frozen=True)

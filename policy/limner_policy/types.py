@@ -30,12 +30,21 @@ def _instant(value: str) -> str:
     return value
 
 
+def _encodable(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"holds a lone surrogate at character {error.start}, which UTF-8 cannot carry") from None
+    return value
+
+
 def _ascii_key(value: str) -> str:
     if not value.isascii():
         raise ValueError("keys are ASCII, so that every JSON library sorts them alike")
     return value
 
 
+Text = Annotated[str, AfterValidator(_encodable)]
 Instant = Annotated[str, AfterValidator(_instant)]
 Key = Annotated[str, AfterValidator(_ascii_key)]
 Count = Annotated[StrictInt, Field(ge=-_MAX_JSON_INTEGER, le=_MAX_JSON_INTEGER)]
@@ -55,13 +64,13 @@ class Evidence(Facts):
     `status` is `unknown`, and then `reason` says why. `digest` is the SHA-256 of the weights; `image` counts from 0.
     """
 
-    detector: str
-    version: str = ""
-    digest: str = ""
-    category: str
+    detector: Text
+    version: Text = ""
+    digest: Text = ""
+    category: Text
     score: Score | None = None
     status: Literal["ok", "unknown"] = "ok"
-    reason: str = ""
+    reason: Text = ""
     image: Annotated[StrictInt, Field(ge=0)] = 0
 
     @model_validator(mode="after")
@@ -79,24 +88,24 @@ class Evidence(Facts):
 class RequestFacts(Facts):
     """What was asked for. `parameters` holds whatever else the request says, as texts."""
 
-    prompt: str = ""
-    negative_prompt: str = ""
-    task: str
-    size: str | None = None
-    n: str = "1"
-    parameters: dict[Key, str] = Field(default_factory=dict)
+    prompt: Text = ""
+    negative_prompt: Text = ""
+    task: Text
+    size: Text | None = None
+    n: Text = "1"
+    parameters: dict[Key, Text] = Field(default_factory=dict)
 
 
 class ContextFacts(Facts):
     """Who asks and what for: all of it claimed by the caller, none of it verified here."""
 
-    tenant: str | None = None
-    user: str | None = None
-    project: str | None = None
-    purpose: str | None = None
-    audience: str | None = None
-    region: str | None = None
-    tags: tuple[str, ...] = ()
+    tenant: Text | None = None
+    user: Text | None = None
+    project: Text | None = None
+    purpose: Text | None = None
+    audience: Text | None = None
+    region: Text | None = None
+    tags: tuple[Text, ...] = ()
 
 
 class CandidateFacts(Facts):
@@ -105,12 +114,12 @@ class CandidateFacts(Facts):
     `provider` is the configured name, `kind` its kind, `sha256` the model's digest, `licence` its licence id.
     """
 
-    provider: str | None = None
-    kind: str | None = None
-    model: str | None = None
-    sha256: str | None = None
-    licence: str | None = None
-    facts: dict[Key, str] = Field(default_factory=dict)
+    provider: Text | None = None
+    kind: Text | None = None
+    model: Text | None = None
+    sha256: Text | None = None
+    licence: Text | None = None
+    facts: dict[Key, Text] = Field(default_factory=dict)
 
 
 class PolicyInput(Facts):

@@ -67,11 +67,17 @@ class _Term:
 
 
 def _terms(read: Reading) -> Terms:
-    return Terms(read.values["any_of"], read.values.get("fields", _DEFAULT_FIELDS))
+    return Terms(read.values["any_of"], read.values.get("fields", _DEFAULT_FIELDS), read.values.get("except", ()))
 
 
 TERMS = Record(
-    "terms", {"any_of": Key(ListOf(_Term(), "terms", MAX_TERMS), required=True), "fields": Key(_FIELDS)}, _terms
+    "terms",
+    {
+        "any_of": Key(ListOf(_Term(), "terms", MAX_TERMS), required=True),
+        "except": Key(ListOf(_Term(), "phrases", MAX_TERMS)),
+        "fields": Key(_FIELDS),
+    },
+    _terms,
 )
 
 

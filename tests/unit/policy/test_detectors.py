@@ -1,0 +1,191 @@
+"""Running detectors: whatever goes wrong is unknown, and nothing hangs. Pictures here are tiny numpy arrays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import numpy as np
+import pytest
+
+from limner_policy.detectors import registry, running
+from limner_policy.detectors.base import Detector, Pixels, scored
+from limner_policy.detectors.registry import load_detectors
+from limner_policy.detectors.running import MAX_CALLS, run_detectors
+from limner_policy.errors import DetectorError
+from limner_policy.types import Evidence
+
+PICTURES = [np.full((4, 5, 3), value, dtype=np.uint8) for value in (0, 51, 255)]
+
+
+class Brightness:
+    """Scores how bright a picture is; `twist` changes its answer."""
+
+    version = "1"
+    digest = "ab"
+    stage = "image"
+    categories: tuple[str, ...] = ("bright",)
+
+    def __init__(
+        self, name: str = "brightness", twist: Callable[[list[list[Evidence]]], Any] = lambda rows: rows
+    ) -> None:
+        self.name = name
+        self.twist = twist
+
+    def score(self, images: Sequence[Pixels]) -> list[list[Evidence]]:
+        """Score each picture, then let `twist` have its way."""
+        answer: list[list[Evidence]] = self.twist([[scored(self, "bright", image.mean() / 255)] for image in images])
+        return answer
+
+
+def statuses(detector: Detector, **more: Any) -> list[tuple[str, str]]:
+    rows = run_detectors([detector], PICTURES, **more)
+    assert [len(row) for row in rows] == [1, 1, 1]
+    return [(row[0].status, row[0].score or row[0].reason) for row in rows]
+
+
+def test_scores_come_back_by_picture_with_their_index() -> None:
+    """One tuple a picture, sorted by detector, with 6 decimals, digest and image index."""
+    rows = run_detectors([Brightness("z"), Brightness("a")], PICTURES)
+    assert [[(e.detector, e.score, e.image, e.digest) for e in row] for row in rows] == [
+        [("a", score, index, "ab"), ("z", score, index, "ab")]
+        for index, score in enumerate(["0.000000", "0.200000", "1.000000"])
+    ]
+    assert run_detectors([Brightness()], []) == []
+    assert run_detectors([], PICTURES) == [(), (), ()]
+
+
+def _raise(_: object) -> None:
+    raise ValueError("a secret path")
+
+
+@pytest.mark.parametrize(
+    ("twist", "reason"),
+    [
+        (_raise, "it raised ValueError"),
+        (lambda rows: rows[:2], "it raised ValueError"),
+        (lambda rows: None, "it raised TypeError"),
+        (lambda rows: [[] for _ in rows], "it gave no score"),
+        (lambda rows: [row * 2 for row in rows], "it gave several scores, or another detector's"),
+        (lambda rows: [["safe"] for _ in rows], "it gave no score"),
+        (
+            lambda rows: [[Evidence(detector="other", category="bright", score="0.000000")] for _ in rows],
+            "it gave several scores, or another detector's",
+        ),
+        (
+            lambda rows: [
+                [Evidence.model_construct(detector="brightness", category="bright", score="safe", status="ok")]
+                for _ in rows
+            ],
+            "it raised ValidationError",
+        ),
+        (lambda rows: (_ for _ in ()).throw(SystemExit(0)), "it raised SystemExit"),
+    ],
+)
+def test_a_wrong_answer_is_unknown_and_never_safe(twist: Any, reason: str) -> None:
+    """Raising, wrong lengths, missing, doubled, foreign or forged evidence: unknown everywhere, with a reason."""
+    assert statuses(Brightness(twist=twist)) == [("unknown", reason)] * 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.5, 1.5])
+def test_a_score_that_is_no_fraction_is_unknown(value: float) -> None:
+    """NaN, infinities and numbers outside 0…1 never become a score."""
+    evidence = scored(Brightness(), "bright", value)
+    assert (evidence.status, evidence.score, evidence.reason) == ("unknown", None, "the score is no number from 0 to 1")
+
+
+def test_one_failing_detector_does_not_spoil_another() -> None:
+    """Its neighbour's scores stand."""
+    rows = run_detectors([Brightness("a", _raise), Brightness("b")], PICTURES)
+    assert [[evidence.status for evidence in row] for row in rows] == [["unknown", "ok"]] * 3
+
+
+def test_a_detector_out_of_time_is_unknown_and_its_places_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hanging detector is given up at the limit; after a few such calls it gets no more threads, others do."""
+    monkeypatch.setattr(running, "_places", {})
+    release = threading.Event()
+
+    def hang(rows: Any) -> Any:
+        release.wait(60)
+        return rows
+
+    hanging = Brightness("hanging", hang)
+    try:
+        for _ in range(MAX_CALLS):
+            assert statuses(hanging, timeout=0.05) == [("unknown", "it did not answer in time")] * 3
+        assert statuses(hanging, timeout=0.05) == [("unknown", f"{MAX_CALLS} earlier calls have not come back")] * 3
+        assert sum(thread.name == "limner-detector-hanging" for thread in threading.enumerate()) == MAX_CALLS
+        assert statuses(Brightness())[2] == ("ok", "1.000000")
+    finally:
+        release.set()
+
+
+def test_a_hanging_detector_does_not_keep_the_process() -> None:
+    """The interpreter ends although a detector's thread sleeps for ever."""
+    program = """
+import threading, numpy
+from limner_policy.detectors.running import run_detectors
+class Hanging:
+    name, version, digest, stage, categories = "hanging", "1", "", "image", ("c",)
+    def score(self, images):
+        threading.Event().wait()
+print(run_detectors([Hanging()], [numpy.zeros((2, 2, 3), dtype=numpy.uint8)], timeout=0.1)[0][0].reason)
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout.strip() == "it did not answer in time"
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((4, 4), dtype=np.uint8),
+        np.zeros((4, 4, 4), dtype=np.uint8),
+        np.zeros((0, 4, 3), dtype=np.uint8),
+        np.zeros((4, 4, 3), dtype=np.float32),
+        b"png",
+    ],
+)
+def test_what_is_no_picture_is_refused(picture: Any) -> None:
+    """Grey, alpha, empty, float and undecoded pictures are the caller's mistake and named with shape and type."""
+    with pytest.raises(DetectorError, match=r"picture 0 has shape .* Give uint8 arrays of shape \(height, width, 3\)"):
+        run_detectors([Brightness()], [picture])
+
+
+def test_two_detectors_of_one_name_are_refused() -> None:
+    """Evidence under one name has one origin."""
+    with pytest.raises(DetectorError, match="two detectors are called 'brightness'"):
+        run_detectors([Brightness(), Brightness()], PICTURES)
+
+
+def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+    """A rule that names a detector nobody offers is an error with a remedy."""
+    with pytest.raises(DetectorError, match=r"no detector is called 'clpi'. Known: .*nsfw"):
+        load_detectors(["clpi"])
+
+
+def test_detectors_of_other_distributions_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry point of the name is loaded; two different ones, a misnamed one and a non-detector are refused."""
+
+    def offer(*points: tuple[str, str]) -> None:
+        found = EntryPoints(EntryPoint(name, value, registry.GROUP) for name, value in points)
+        monkeypatch.setattr(registry, "entry_points", lambda group: found)
+
+    module = type(sys)("offered_detectors")
+    module.Brightness, module.Number = Brightness, int  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "offered_detectors", module)
+    offer(("brightness", "offered_detectors:Brightness"), ("brightness", "offered_detectors:Brightness"))
+    (found,) = load_detectors({"brightness"})
+    assert isinstance(found, Brightness)
+    offer(("other", "offered_detectors:Brightness"))
+    with pytest.raises(DetectorError, match="calls itself 'brightness'"):
+        load_detectors(["other"])
+    offer(("brightness", "offered_detectors:Brightness"), ("brightness", "offered_detectors:Number"))
+    with pytest.raises(DetectorError, match="two detectors are called"):
+        load_detectors(["brightness"])
+    offer(("number", "offered_detectors:Number"))
+    with pytest.raises(DetectorError, match="is no detector"):
+        load_detectors(["number"])
