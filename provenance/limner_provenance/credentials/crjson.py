@@ -82,15 +82,20 @@ def statements(item: dict[str, Any]) -> dict[str, Any]:
     stated = assertions.get("c2pa.actions.v2") or assertions.get("c2pa.actions")
     actions = tuple(entry for entry in sequence(mapping(stated).get("actions")) if isinstance(entry, dict))
     uses = mapping(mapping(assertions.get(TRAINING)).get("entries")).values()
-    record = assertions.get(RECORD)
     return {
         "actions": actions,
         "digital_source_type": first_text(entry.get("digitalSourceType") for entry in actions),
         "software_agent": first_text(agent(entry.get("softwareAgent")) for entry in actions),
-        "record": record if isinstance(record, dict) else None,
+        "record": record(item),
         "test_provider": mapping(assertions.get(NOTICE)).get("test_provider") is True,
         "training_mining": first_text(mapping(use).get("use") for use in uses),
     }
+
+
+def record(item: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the assertion `limner.record` of a manifest, or None."""
+    value = mapping(item.get("assertions")).get(RECORD)
+    return value if isinstance(value, dict) else None
 
 
 def agent(value: object) -> str | None:

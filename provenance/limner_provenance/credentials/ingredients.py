@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from limner_provenance.credentials.crjson import findings, first_text, mapping, sequence, text
+from limner_provenance.credentials.crjson import findings, first_text, mapping, record, sequence, text
+from limner_provenance.credentials.crjson import manifest as manifest_of
 from limner_provenance.credentials.report import BROKEN, Finding, IngredientNode, State
 
 _DEEPEST = 32
@@ -17,20 +18,22 @@ _UNTRUSTED = "signingCredential.untrusted"
 _TRUSTED = "signingCredential.trusted"
 
 
-def tree(report: dict[str, Any]) -> tuple[IngredientNode, ...]:
+def tree(report: dict[str, Any], full: dict[str, Any]) -> tuple[IngredientNode, ...]:
     """Return the ingredients of the active manifest, each with its own.
 
     Args:
         report: The library's `Reader.json()`, parsed.
+        full: Its `Reader.crjson()`, parsed, for the records in it.
 
     Returns:
         At most 1,000 nodes, 32 generations deep; beyond that the tree ends.
     """
-    return _Walk(report).children(text(report.get("active_manifest")), ())
+    return _Walk(report, full).children(text(report.get("active_manifest")), ())
 
 
 class _Walk:
-    def __init__(self, report: dict[str, Any]) -> None:
+    def __init__(self, report: dict[str, Any], full: dict[str, Any]) -> None:
+        self.full = full
         self.manifests = mapping(report.get("manifests"))
         self.trusted = _trusted_now(report)
         self.left = _MOST
@@ -59,6 +62,7 @@ class _Walk:
             manifest=label,
             signed_by=text(mapping(manifest.get("signature_info")).get("common_name")),
             digital_source_type=_source(manifest),
+            record=record(manifest_of(self.full, label)),
             ingredients=self.children(label, path),
         )
 

@@ -113,7 +113,7 @@ def _describe(answer: _Answer, mime: Mime, store: bytes | None) -> Credentials:
         manifest=label,
         manifest_sha256=_digest(store),
         certificate_sha256=_digest(leaf),
-        ingredients=ingredients.tree(answer.simple),
+        ingredients=ingredients.tree(answer.simple, answer.full),
         raw=answer.full,
         **crjson.statuses(answer.simple),
         **crjson.signature(manifest),

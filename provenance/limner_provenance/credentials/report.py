@@ -48,6 +48,7 @@ class IngredientNode(_Report):
         manifest: Label of its manifest inside the file, or None.
         signed_by: Common name of its signer, or None.
         digital_source_type: How it came to be, by its own manifest.
+        record: The assertion `limner.record` of its manifest, or None: one of ours that other software has edited on.
         ingredients: What went into it in turn.
     """
 
@@ -60,6 +61,7 @@ class IngredientNode(_Report):
     manifest: str | None = None
     signed_by: str | None = None
     digital_source_type: str | None = None
+    record: dict[str, Any] | None = None
     ingredients: tuple[IngredientNode, ...] = ()
 
 

@@ -184,6 +184,7 @@ def test_an_edit_keeps_its_parent_and_inputs(
     assert grandparent.relationship == "parentOf"
     assert grandparent.digital_source_type == facts(any_picture).digital_source_type
     assert grandparent.ingredients == ()
+    assert grandparent.record == facts(any_picture).record
 
 
 def _edit(parent: bytes, picture: Any, facts: Any, signer: Signer) -> bytes:
