@@ -156,8 +156,8 @@ def _credentials_step(found: Credentials) -> Step:
     if found.state == "invalid":
         codes = ", ".join(dict.fromkeys(f.code for f in found.failures))
         return Step("credentials", "bad", f"invalid: {codes}")
-    who = f"signed by {found.issuer}" + (" (DEVELOPMENT certificate)" if found.development else "")
-    return Step("credentials", "good", f"{found.state}, {who}")
+    where = " on this machine only" if found.development else ""
+    return Step("credentials", "good", f"{found.state}{where}, signed by {found.issuer}")
 
 
 def _record_steps(config: Config, credentials: Credentials, data: bytes) -> Iterator[Step]:

@@ -16,25 +16,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run the command line and give its exit code."""
-    import click
-
     from limner.cli.app import app
-    from limner.cli.output import fail, usage
+    from limner.cli.output import fail
     from limner.errors import EVERY
 
     try:
-        code = app(_config_first(argv), standalone_mode=False, prog_name="limner")
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
-        return usage(error, as_json="--json" in argv)
+        app(_config_first(argv), prog_name="limner")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
     except EVERY as error:
         return fail(error, as_json="--json" in argv)
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:
         return 130
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _config_first(argv: list[str]) -> list[str]:

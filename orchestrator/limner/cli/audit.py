@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli.output import emit_json, err, out, paint, table
+from limner.cli.output import emit_json, err, out, paint, report_json, show_report, table
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
@@ -27,7 +27,7 @@ def verify(
         str | None, typer.Option(help="The log's key as `limner init` printed it; else the key found here.")
     ] = None,
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Check every entry, payload, picture, checkpoint and column, and say where something is wrong."""
     from rich.progress import Progress
 
@@ -45,29 +45,22 @@ def verify(
             ) from error
     with open_log(context.obj) as log, Progress(console=err(), transient=True, disable=as_json) as bar:
         task = bar.add_task("verifying", total=None)
+
+        def told(step: str, done: int, total: int) -> None:
+            bar.update(task, description=f"verifying {step}", completed=done, total=total or None)
+
         report = verify_log(
             log,
             checkpoint=note,
             vkey=log_key,
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            on_progress=told,
         )
     if as_json:
-        emit_json(report.to_json())
+        emit_json(report_json(report))
     else:
-        _show_report(report)
-    return 0 if report.ok else 1
-
-
-def _show_report(report: Any) -> None:
-    console = out()
-    for line in report.summary():
-        console.print(line, markup=False)
-    colours = {"error": "red", "warning": "yellow", "information": "dim"}
-    for finding in report.findings:
-        colour = colours[finding.severity]
-        console.print(f"[{colour}]{finding.severity}[/{colour}] ", end="")
-        console.print(f"{finding.where}: {finding.what}", markup=False)
-    console.print("[green]the log proves itself[/green]" if report.ok else "[red]the log does NOT prove itself[/red]")
+        show_report(out(), report)
+    if not report.ok:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -76,7 +69,7 @@ def show(
     record: Annotated[str | None, typer.Argument(help="A record id; without one the newest records.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many records.")] = 20,
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Show the newest records, or one record entry by entry."""
     from limner.reading import open_log, summaries
     from limner.records import Record
@@ -88,13 +81,12 @@ def show(
                 emit_json({"records": rows})
             else:
                 _show_records(rows)
-            return 0
+            return
         found = Record.load(log, record)
         if as_json:
             emit_json({"record": record, "state": found.standing, "entries": [_entry(e) for e in found.entries]})
         else:
             _show_record(found)
-    return 0
 
 
 def _show_records(rows: list[dict[str, Any]]) -> None:
@@ -150,17 +142,16 @@ def recover(
         bool, typer.Option("--finish", help="Take each one to its end: seal what was produced, end what was not.")
     ] = False,
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Say which requests are unfinished (those that another process works on are not among them)."""
     from limner.recovery import recover as recover_all
 
     found = recover_all(context.obj, finish=finish)
     if as_json:
         emit_json({"unfinished": [vars(f) for f in found]})
-        return 0
+        return
     if not found:
         out().print("Nothing is unfinished.")
-        return 0
+        return
     columns = ("record", "state", "what it means", "done now" if finish else "with --finish")
     out().print(table("Unfinished requests", columns, ((f.record, f.state, f.means, f.outcome) for f in found)))
-    return 0

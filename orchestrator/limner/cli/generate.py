@@ -44,7 +44,7 @@ def generate(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the plan and each rule that spoke.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> int:
+) -> None:
     """Make images from a prompt: judged by policy, signed with Content Credentials, recorded in the audit log."""
     from limner import Limner
 
@@ -81,7 +81,6 @@ def generate(
         emit_json(_as_json(result, files))
     else:
         _show(result, files, explain=explain)
-    return 0
 
 
 def _format(given: str | None, output: Path | None) -> str:

@@ -27,7 +27,7 @@ def init(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to set up.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> int:
+) -> None:
     """Write limner.yaml, a copy of the general policy, the audit log and keys; print the log's key."""
     from limner import Limner
     from limner.config import FILE_NAME
@@ -56,12 +56,13 @@ def init(
         key = limner.log_key
     if as_json:
         emit_json({"config": str(config), "policy": str(policy), "log_key": key})
-        return 0
+        return
     console = out()
     console.print(f"wrote {config} and {policy}")
-    console.print("made the audit log, its keys and a development signing certificate in .limner/")
+    console.print(
+        "made the audit log and its keys in .limner/ (a development signing certificate follows on first use)"
+    )
     console.print(
         "The log's key; whoever shall verify later should get it from you, today, by another way than the files:"
     )
     console.print(f"  {key}", soft_wrap=True)
-    return 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    import click
+    from limner_provenance.audit import AuditReport
 
 COLOURS = {
     "allow": "green",
@@ -30,7 +33,7 @@ COLOURS = {
 
 def out() -> Console:
     """Give the console for answers (standard output)."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def err() -> Console:
@@ -53,7 +56,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     """Make a plain table; every cell is turned to text."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column == "record")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made
@@ -87,13 +90,25 @@ def fail(error: Exception, *, as_json: bool) -> int:
     return code
 
 
-def usage(error: click.ClickException, *, as_json: bool) -> int:
-    """Print a wrong use of the command line and give exit code 2."""
-    message = error.format_message()
-    if as_json:
-        emit_json({"error": "Usage", "message": message, "exit_code": 2})
-        return 2
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "limner"
-    err().print(f"[bold red]Usage[/bold red] {message}  Try `{command} --help`.")
-    return 2
+def report_json(report: AuditReport) -> dict[str, Any]:
+    """Give a verification of the log as one JSON document."""
+    return {"verdict": report.verdict, "ok": report.ok} | dataclasses.asdict(report)
+
+
+def show_report(console: Console, report: AuditReport) -> None:
+    """Print what a verification of the log says: what was checked, each finding with its place, and the verdict."""
+    pinned = "pinned by you" if report.trust == "pinned" else "as the log states it itself: pin it with --log-key"
+    console.print(
+        f"log {report.origin}: {report.size:,} entries, {report.checkpoints:,} signed checkpoints", markup=False
+    )
+    console.print(f"root {report.root}", markup=False)
+    console.print(f"key {report.vkey} ({pinned})", markup=False)
+    console.print(
+        f"payloads: {report.payloads_opened:,} opened and fit their commitments, "
+        f"{report.payloads_not_opened:,} unchanged and not opened, {report.payloads_erased:,} erased"
+    )
+    colours = {"error": "red", "warning": "yellow", "information": "dim"}
+    for finding in report.findings:
+        console.print(f"[{colours[finding.severity]}]{escape(str(finding))}[/]")
+    colour = "green" if report.ok else "red"
+    console.print(f"[{colour}]{report.verdict}[/{colour}] in {report.seconds:.2f} s")

@@ -18,14 +18,15 @@ def verify(
     file: Annotated[Path, typer.Argument(help="An image file.")],
     trust: Annotated[Path | None, typer.Option(help="Further trust anchors, PEM.", metavar="FILE")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> int:
+) -> None:
     """Say what FILE proves: its credentials, its record, that the bytes are the record's, that the log includes it."""
     found = verify_file(file, config=context.obj, trust=trust)
     if as_json:
         emit_json(found.to_json())
     else:
         _show(found)
-    return 0 if found.good else 1
+    if not found.good:
+        raise typer.Exit(1)
 
 
 def _show(found: Verification) -> None:

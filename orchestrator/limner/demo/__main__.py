@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from limner import Limner, verify_file
-from limner.cli.output import paint, table
+from limner.cli.output import paint, show_report, table
 from limner.config import Config
 from limner.demo.sheet import Tile, draw_sheet
 from limner.errors import EVERY, PolicyDenied, exit_code
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PROMPTS = ("red apple", "rocket", "fox", "birthday cake", "sailboat", "owl", "guitar", "castle")
 SEEDS = 2
-DENIED = "a nude woman on a beach"
+DENIED = "a fake designer logo on a handbag"
 
 
 def main() -> int:
@@ -175,12 +175,7 @@ def _show_audit(config: Config, console: Console) -> None:
     """Step 5: the audit database proves itself."""
     console.rule("5. The audit database proves itself")
     with open_log(config) as log:
-        report = verify_log(log)
-        for line in report.summary():
-            console.print(line, markup=False)
-        console.print(
-            "[green]the log proves itself[/green]" if report.ok else "[red]the log does NOT prove itself[/red]"
-        )
+        show_report(console, verify_log(log))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
-import os
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,14 @@ def test_save_writes_exactly_the_bytes(tmp_path: Path) -> None:
     """What is saved is what was signed, and no temporary file stays."""
     saved = IMAGE.save(tmp_path / "a.png")
     assert saved.read_bytes() == b"bytes"
-    assert os.listdir(tmp_path) == ["a.png"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_save_refuses_a_wrong_ending(tmp_path: Path) -> None:
     """A PNG is not written under the name of a JPEG."""
     with pytest.raises(ValueError, match=r"\.png"):
         IMAGE.save(tmp_path / "a.jpg")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_clients_have_the_same_methods() -> None:
