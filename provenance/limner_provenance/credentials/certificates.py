@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +125,7 @@ def require_private(path: Path) -> None:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
         raise _unreadable(str(path), error) from error
-    if mode & 0o077:
+    if mode & 0o077 and os.name == "posix":  # elsewhere the mode says nothing about who may read
         raise CertificateError(
             f"The private key file {path} has mode {mode:04o}: others on this machine can reach it.",
             remedy=f"Run: chmod 600 {path}",

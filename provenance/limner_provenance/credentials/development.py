@@ -7,7 +7,6 @@ nobody who reads the folder later can make others. A lost signing key means a ne
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import tempfile
@@ -209,11 +208,21 @@ def _link_new(target: Path, body: bytes, mode: int) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            Path(temporary).chmod(mode)
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, target)  # unlike rename, this never replaces what another process has made
+        _take_name(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _take_name(temporary: str, target: Path) -> None:
+    try:
+        os.link(temporary, target)  # unlike rename, this never replaces what another process has made
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links: the last of several processes wins, and the anchors of all are kept.
+        if not target.exists():
+            Path(temporary).replace(target)

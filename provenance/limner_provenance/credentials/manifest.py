@@ -37,7 +37,7 @@ class DigitalSourceType(StrEnum):
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class SoftwareAgent(_Facts):

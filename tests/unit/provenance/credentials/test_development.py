@@ -61,6 +61,19 @@ def test_processes_that_start_together_share_one(tmp_path: Path) -> None:
     assert trust_anchors(tmp_path / "keys").count(b"BEGIN CERTIFICATE") == 1
 
 
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where links are refused the file is moved into place, and nothing half-written stays."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    first = development_signer(tmp_path)
+    assert development_signer(tmp_path).certificate_sha256 == first.certificate_sha256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["anchors", "development-signer.pem"]
+    assert stat.S_IMODE((tmp_path / "development-signer.pem").stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     """A key file open to group or world is named with the command that closes it."""

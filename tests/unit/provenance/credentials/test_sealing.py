@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,42 @@ def test_a_sealed_image_reads_back_trusted(any_picture: bytes, facts: Any, signe
     assert found.stops_validating == signer.not_after
     assert (found.development, found.test_provider, found.timestamp) == (True, False, None)
     assert [item.code for item in found.informational] == ["signingCredential.ocsp.skipped"]
+
+
+def _encode(mode: str, kind: str, **options: Any) -> bytes:
+    import numpy as np
+    from PIL import Image
+
+    noise = np.random.default_rng(1).integers(0, 255, (19, 33, 3), dtype=np.uint8)
+    if options.pop("animated", False):
+        options |= {"save_all": True, "append_images": [Image.fromarray(noise[::-1].copy())]}
+    buffer = io.BytesIO()
+    Image.fromarray(noise).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "P", "kind": "PNG"},
+        {"mode": "RGBA", "kind": "PNG"},
+        {"mode": "RGB", "kind": "PNG", "animated": True},
+        {"mode": "CMYK", "kind": "JPEG"},
+        {"mode": "L", "kind": "JPEG", "progressive": True},
+        {"mode": "RGB", "kind": "JPEG", "comment": b"note", "icc_profile": b"\0" * 70_000},
+        {"mode": "RGB", "kind": "JPEG", "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"},
+        {"mode": "RGB", "kind": "WEBP", "lossless": True},
+        {"mode": "RGBA", "kind": "WEBP", "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"},
+        {"mode": "RGB", "kind": "WEBP", "animated": True},
+    ],
+    ids=lambda options: "-".join(str(value)[:9] for value in options.values()),
+)
+def test_unusual_files_are_sealed_too(options: dict[str, Any], facts: Any, signer: Signer, trust: bytes) -> None:
+    """Palette, alpha, animation, CMYK, progressive scans, profiles and XMP all stay as they were, and validate."""
+    data = _encode(**options)
+    sealed = seal(data, facts(data), signer)
+    assert read_credentials(sealed.data, trust=trust).state == "trusted"
+    assert without_store(sealed.data, sealed.mime) == data
 
 
 def test_manifests_are_lean(any_picture: bytes, facts: Any, signer: Signer) -> None:
