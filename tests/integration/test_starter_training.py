@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(900)]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = _ROOT / "providers" / "starter"
+ONE_THREAD = ("--threads", "1")
+"""Sums are then added in one order, so equal runs give equal bits."""
 _SHIPPED = _ROOT / "providers" / "limner_providers" / "starter"
 
 
@@ -36,8 +38,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def smoke(folder: Path, *more: str) -> tuple[str, ...]:
-    # One thread: sums are then added in one order, so equal runs give equal bits.
-    return ("train", "--smoke", "--threads", "1", "--output", str(folder), *more)
+    return ("train", "--smoke", "--output", str(folder), *more)
 
 
 def digests(model: Path) -> dict[str, str]:
@@ -49,7 +50,7 @@ def digests(model: Path) -> dict[str, str]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work folder of a smoke run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("trained")
-    code, output = run(*smoke(folder))
+    code, output = run(*smoke(folder, *ONE_THREAD))
     assert code == 0, output
     return folder
 
@@ -74,7 +75,7 @@ def test_the_export_has_the_files_of_the_shipped_folder(trained: Path) -> None:
 
 def test_a_killed_run_goes_on_to_the_same_weights(trained: Path, tmp_path: Path) -> None:
     """Killed while the UNet trains, and resumed, a run ends bit for bit where an undisturbed one ends."""
-    process = start(*smoke(tmp_path, "--save-seconds", "0"))
+    process = start(*smoke(tmp_path, *ONE_THREAD, "--save-seconds", "0"))
     checkpoint = tmp_path / "checkpoints" / "unet.pt"
     deadline = time.monotonic() + 600
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -83,31 +84,51 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained: Path, tmp_path: Path)
     process.communicate()
     assert checkpoint.exists()
     assert not (tmp_path / "starter").exists(), "the kill came in the middle"
-    code, output = run(*smoke(tmp_path, "--resume"))
+    code, output = run(*smoke(tmp_path, *ONE_THREAD, "--resume"))
     assert code == 0, output
     assert digests(tmp_path / "starter") == digests(trained / "starter")
 
 
-def test_a_started_run_is_not_overwritten(trained: Path) -> None:
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command says when it ends with exit code 3; in this process, since a refusal trains nothing."""
+    monkeypatch.syspath_prepend(str(_PROGRAM))
+    monkeypatch.setattr(sys, "argv", ["limner_starter", *arguments])
+    monkeypatch.setenv("COLUMNS", "500")
+    from limner_starter.__main__ import main
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
+    return capsys.readouterr().err
+
+
+def test_a_started_run_is_not_overwritten(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Training into a used folder without --resume is refused with the way on."""
-    code, output = run(*smoke(trained))
-    assert code == 3
-    assert "--resume" in output
+    assert "--resume" in refusal(monkeypatch, capsys, *smoke(trained))
 
 
-def test_another_recipe_does_not_resume(trained: Path) -> None:
+def test_another_recipe_does_not_resume(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A checkpoint of another recipe is refused, not continued."""
-    code, output = run(*smoke(trained, "--resume", "--seed", "1"))
-    assert code == 3
-    assert "other options" in output
+    assert "other options" in refusal(monkeypatch, capsys, *smoke(trained, "--resume", "--seed", "1"))
+
+
+def test_a_folder_of_shapes_is_not_trained_as_emoji(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A work folder that holds the smoke run's shapes is refused by a run on the real pictures."""
+    assert "holds pictures of" in refusal(monkeypatch, capsys, "data", "--output", str(trained))
 
 
 @pytest.mark.parametrize("option", [("--device", "abacus"), ("--precision", "fp4"), ("--scale", "0")])
-def test_impossible_options_are_explained(tmp_path: Path, option: tuple[str, str]) -> None:
+def test_impossible_options_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
     """A device, precision or scale that cannot be is named together with what can."""
-    code, output = run(*smoke(tmp_path, *option))
-    assert code == 3
-    assert option[1] in output
+    assert option[1] in refusal(monkeypatch, capsys, *smoke(tmp_path, *option))
 
 
 def test_the_real_pictures_are_those_of_the_lineage(tmp_path: Path) -> None:

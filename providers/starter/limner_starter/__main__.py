@@ -80,7 +80,7 @@ def evaluate(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     guidance: Annotated[float, typer.Option(min=0, max=30)] = 3.0,
-    seeds: Annotated[int, typer.Option(min=1, max=20, help="Pictures of each common name.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Pictures of each common name.")] = 2,
     all_names: Annotated[bool, typer.Option("--all-names", help="One picture of every name too (minutes).")] = False,
     threads: Threads = None,
 ) -> None:

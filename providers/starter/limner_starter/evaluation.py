@@ -5,6 +5,8 @@ Writes ``figures.json`` and three sheets. It trains nothing and needs the traini
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import statistics
 import time
@@ -24,9 +26,11 @@ from limner_starter.pictures import Pixels, TrainingSet
 from limner_starter.sampling import Sampler
 from limner_starter.sheets import Cell, write_sheet
 from limner_starter.spaces import Judge
-from limner_starter.workspace import write_json
+from limner_starter.workspace import replaced, write_json
 
 _BATCH = 25
+_ROUND = 10_000
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class Settings:
 
     steps: int = 20
     guidance: float = 3.0
-    seeds: int = 3
+    seeds: int = 2
     all_names: bool = False
 
 
@@ -47,40 +51,58 @@ class Bench:
     judge: Judge
     data: TrainingSet
     place: Mapping[str, int]
+    drawn: Path
     console: Console
 
-    def draw(self, prompts: Sequence[str], first_seed: int, what: str) -> Pixels:
-        """A picture of each prompt; prompt ``i`` gets the seed ``first_seed + i``."""
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int], what: str) -> Pixels:
+        """One picture for each prompt and seed, in batches."""
         starts = range(0, len(prompts), _BATCH)
-        parts = [
-            self.sampler.draw(batch, [first_seed + start + i for i in range(len(batch))])
-            for start in track(starts, what, console=self.console)
-            if (batch := prompts[start : start + _BATCH])
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [
+                self._batch(prompts[start : start + _BATCH], seeds[start : start + _BATCH])
+                for start in track(starts, what, console=self.console)
+            ]
+        )
+
+    def draw_names(self, names: Sequence[str], first_seed: int, what: str) -> Pixels:
+        """A picture of each name; the seed is ``first_seed`` plus the name's place in the training set."""
+        return self.draw(names, [first_seed + self.place[name] for name in names], what)
+
+    def _batch(self, prompts: Sequence[str], seeds: Sequence[int]) -> Pixels:
+        """Drawn once and kept: a measurement that was stopped goes on where it was."""
+        key = hashlib.sha256(json.dumps([self.sampler.digest, list(prompts), list(seeds)]).encode()).hexdigest()[:24]
+        file = self.drawn / f"{key}.npy"
+        if not file.is_file():
+            with replaced(file) as temporary, temporary.open("wb") as handle:
+                np.save(handle, self.sampler.draw(prompts, seeds))
+        return np.asarray(np.load(file), dtype=np.uint8)
 
 
 def evaluate(model: Path, data: TrainingSet, settings: Settings, results: Path, console: Console) -> dict[str, Any]:
     """Measures ``model``; writes ``figures.json`` and the sheets contact, names and limits (PNG) to ``results``."""
     results.mkdir(parents=True, exist_ok=True)
     sampler = Sampler(model, steps=settings.steps, guidance=settings.guidance)
-    bench = Bench(sampler, Judge(sampler.vae, data), data, positions(data.names), console)
-    common = [name for name in common_names() if name in bench.place]
-    rounds = [bench.draw(common, 1000 * seed, f"common names, seed {seed}") for seed in range(settings.seeds)]
+    place = positions(data.names)
+    bench = Bench(sampler, Judge(sampler.vae, data), data, place, results / "drawn", console)
+    common = [name for name in common_names() if name in place]
     figures: dict[str, Any] = {
         "settings": asdict(settings),
         "machine": _machine(),
         "load_seconds": round(sampler.load_seconds, 3),
-        "seconds_a_picture": _seconds(sampler, common),
         "autoencoder_psnr_db": round(psnr(sampler.vae, data.rgb), 2),
-        "common_names": [share(bench, common, pictures) for pictures in rounds],
-        "difference_of_seeds": _seed_difference(rounds),
     }
-    if settings.all_names:
-        names = list(data.names)
-        figures["all_names"] = share(bench, names, bench.draw(names, 50_000, "all names"))
-    write_json(results / "figures.json", figures)
+    rounds = [
+        bench.draw_names(common, _ROUND * number, f"common names, round {number + 1}")
+        for number in range(settings.seeds)
+    ]
+    figures["seconds_a_picture"] = _seconds(sampler, common)
+    figures["common_names"] = [share(bench, common, pictures) for pictures in rounds]
+    figures["difference_of_seeds"] = _seed_difference(rounds)
     _sheets(bench, common, rounds, results, settings)
+    if settings.all_names:
+        # Seeds of their own, so that this figure is another sample than the common names'.
+        figures["all_names"] = share(bench, data.names, bench.draw_names(data.names, _ALL, "all names"))
+    write_json(results / "figures.json", figures)
     console.print_json(data=figures)
     return figures
 
@@ -132,16 +154,16 @@ def _sheets(bench: Bench, common: Sequence[str], rounds: Sequence[Pixels], resul
     shown = [pictures[[common.index(name) for name in contact]] for pictures in rounds[:2]]
     real = bench.data.rgb[[bench.place[name] for name in contact]]
     cells = [Cell(name, [real[i], *(seed[i] for seed in shown)]) for i, name in enumerate(contact)]
-    title = f"training picture, then seeds 0 and 1000 onwards; {how}; 64x64 enlarged 1.5x (Lanczos)"
+    title = f"training picture, then two drawn with different seeds; {how}; 64x64 enlarged 1.5x (Lanczos)"
     write_sheet(results / "contact.png", cells, title=title, columns=6, enlarge=1.5)
 
     wrong = set(share(bench, common, rounds[0])["latents"]["wrong"])
     cells = [Cell(name, [rounds[0][i]], name in wrong) for i, name in enumerate(common)]
-    title = f"{len(common)} common names, first seed, {how}; red: nearest latent is another; enlarged 1.25x (Lanczos)"
+    title = f"{len(common)} common names, first round, {how}; red: nearest latent is another; enlarged 1.25x (Lanczos)"
     write_sheet(results / "names.png", cells, title=title, columns=20, enlarge=1.25)
 
     prompts = [prompt for group in WORDING.values() for prompt in group]
-    pictures = [bench.draw(prompts, first, "free prompts") for first in (7, 1007)]
+    pictures = [bench.draw(prompts, range(first, first + len(prompts)), "free prompts") for first in (7, 1007)]
     cells = [Cell(prompt or "(empty prompt)", [seed[i] for seed in pictures]) for i, prompt in enumerate(prompts)]
     title = f"prompts that are no training names, two seeds; {how}; enlarged 1.5x (Lanczos)"
     write_sheet(results / "limits.png", cells, title=title, columns=6, enlarge=1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ class Sampler:
 
     Attributes:
         load_seconds: How long loading took, without the import of the libraries.
+        digest: SHA-256 over the model's files and the settings: what a picture depends on beside prompt and seed.
     """
 
     def __init__(self, folder: Path, *, steps: int = 20, guidance: float = 3.0) -> None:
@@ -33,6 +35,7 @@ class Sampler:
         self._pipeline: Any = StableDiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
         self.load_seconds = time.perf_counter() - started
         self._pipeline.set_progress_bar_config(disable=True)
+        self.digest = _digest(folder, steps, guidance)
         self._settings = {"num_inference_steps": steps, "guidance_scale": guidance, "height": PICTURE, "width": PICTURE}
 
     @property
@@ -45,3 +48,10 @@ class Sampler:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         images = self._pipeline(list(prompts), generator=generators, output_type="np", **self._settings).images
         return np.asarray((images * 255).round(), dtype=np.uint8)
+
+
+def _digest(folder: Path, steps: int, guidance: float) -> str:
+    digest = hashlib.sha256(f"{steps}/{guidance}/{torch.__version__}".encode())
+    for file in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.json")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -16,8 +17,8 @@ from limner_starter.errors import BadWorkFolder
 from limner_starter.export import export
 from limner_starter.libraries import quiet_libraries
 from limner_starter.loop import Run, progress_bar, run_stage
-from limner_starter.packages import install
-from limner_starter.pictures import TrainingSet, load, prepare
+from limner_starter.packages import PICTURES, PINNED, install
+from limner_starter.pictures import TrainingSet, load, origin, prepare
 from limner_starter.recipe import Recipe
 from limner_starter.textual import TextStage
 from limner_starter.tokenizer import build_tokenizer
@@ -43,8 +44,18 @@ def data_stage(workspace: Workspace, packages: Path | None, console: Console) ->
         console.print("drawing the pictures")
         prepare(workspace, source)
     data = load(workspace)
+    _check_source(workspace, packages)
     console.print(f"{len(data.names)} pictures")
     return data
+
+
+def _check_source(workspace: Workspace, packages: Path | None) -> None:
+    """A folder that a smoke run has used holds shapes, and must not become somebody's emoji model by accident."""
+    wanted = f"npm:{PICTURES}@{PINNED[PICTURES]}" if packages is None else origin(packages)["source"]
+    with workspace.lineage.open(encoding="utf-8") as lines:
+        found = json.loads(next(lines))["source"]
+    if found != wanted:
+        raise BadWorkFolder(f"{workspace.root} holds pictures of {found}, not of {wanted}: use another --output")
 
 
 def train(
