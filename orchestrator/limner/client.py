@@ -11,19 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from limner.config import Config, load_config
-from limner.context import RequestContext
 from limner.errors import ConfigInvalid
 from limner.portal import Portal
-from limner_providers.types import ImageRequest
 
 if TYPE_CHECKING:
+    from limner.config import Config
+    from limner.context import RequestContext
     from limner.records import Record
     from limner.result import ImageResult
     from limner.runtime import Runtime
     from limner_providers.base import Progress
 
-Claims = RequestContext | Mapping[str, Any] | None
+    Claims = RequestContext | Mapping[str, Any] | None
 
 
 class AsyncLimner:
@@ -54,6 +53,8 @@ class AsyncLimner:
             PolicyFileError: A policy file is wrong; nothing is opened.
             ProvenanceError: The log, a key or a folder cannot be opened.
         """
+        from limner.config import Config, load_config
+        from limner.context import RequestContext
         from limner.runtime import Runtime
 
         claims = _context(context, RequestContext())
@@ -112,6 +113,7 @@ class AsyncLimner:
             ProvenanceError: Signing, keys, log or disk cannot do their part.
         """
         from limner.steps.asking import Asked
+        from limner_providers.types import ImageRequest
 
         request = ImageRequest.build(
             prompt=prompt,
@@ -273,6 +275,8 @@ class Limner:
 
 def _context(given: Claims, otherwise: RequestContext) -> RequestContext:
     from pydantic import ValidationError
+
+    from limner.context import RequestContext
 
     if given is None:
         return otherwise
