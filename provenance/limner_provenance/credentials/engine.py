@@ -60,7 +60,8 @@ def _sealing_context(_pid: int) -> Any:
 @functools.lru_cache(maxsize=16)
 def _reading_context(_pid: int, trust: bytes) -> Any:
     settings: dict[str, Any] = {
-        "core": {"max_decompressed_manifest_size_in_mb": _MAX_MANIFEST_MB},
+        # No host at all: a second lock beside _OFFLINE, for whatever a later library version might fetch.
+        "core": {"max_decompressed_manifest_size_in_mb": _MAX_MANIFEST_MB, "allowed_network_hosts": []},
         "verify": {**_OFFLINE, "verify_trust": True},
     }
     if trust:

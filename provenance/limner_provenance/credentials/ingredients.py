@@ -15,6 +15,7 @@ from limner_provenance.credentials.report import BROKEN, Finding, IngredientNode
 _DEEPEST = 32
 _MOST = 1000
 _UNTRUSTED = "signingCredential.untrusted"
+_ELSEWHERE = "manifest.inaccessible"  # named, not embedded; nothing is fetched
 _TRUSTED = "signingCredential.trusted"
 
 
@@ -76,7 +77,7 @@ class _Walk:
         return tuple(item for item in found if not (item.code == _UNTRUSTED and label in self.trusted))
 
     def state(self, label: str | None, failures: tuple[Finding, ...]) -> State:
-        if any(item.code != _UNTRUSTED for item in failures):
+        if any(item.code not in {_UNTRUSTED, _ELSEWHERE} for item in failures):
             return "invalid"
         if label is None:
             return "absent"

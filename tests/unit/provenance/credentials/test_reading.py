@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from limner_provenance.credentials import (
     Credentials,
+    IngredientFacts,
     Signer,
     development_signer,
     manifest_store,
@@ -146,8 +147,9 @@ def test_an_image_whose_certificate_has_ended_says_so(picture: Any, facts: Any) 
     assert found.certificate_sha256 == signer.certificate_sha256
 
 
-def test_a_remote_manifest_is_not_fetched(picture: Any, facts: Any, signer: Signer) -> None:
-    """A file that only names a manifest elsewhere is absent, with a word about it."""
+@pytest.fixture
+def remote(picture: Any, facts: Any, signer: Signer) -> bytes:
+    """A PNG that names a manifest elsewhere and embeds none."""
     import io
 
     import c2pa
@@ -162,9 +164,26 @@ def test_a_remote_manifest_is_not_fetched(picture: Any, facts: Any, signer: Sign
     assert isinstance(signer, LocalSigner)
     info = c2pa.C2paSignerInfo(alg="es256", sign_cert=signer.chain, private_key=signer.private_key, ta_url=None)
     builder.sign(c2pa.Signer.from_info(info), "image/png", io.BytesIO(data), output)
-    found = read_credentials(output.getvalue())
+    return output.getvalue()
+
+
+def test_a_remote_manifest_is_not_fetched(remote: bytes) -> None:
+    """A file that only names a manifest elsewhere is absent, with a word about it."""
+    found = read_credentials(remote)
     assert found.state == "absent"
     assert [item.code for item in found.informational] == ["limner.manifest.remote"]
+
+
+def test_an_ingredient_with_a_remote_manifest_is_absent_with_its_reason(
+    remote: bytes, picture: Any, facts: Any, signer: Signer, trust: bytes
+) -> None:
+    """Nothing is fetched for an ingredient either; the tree says that its manifest was out of reach."""
+    data = picture(colour=50)
+    parts = (IngredientFacts(data=remote, title="elsewhere"),)
+    found = read_credentials(seal(data, facts(data, ingredients=parts), signer).data, trust=trust)
+    assert (found.state, found.failures) == ("trusted", ())
+    assert found.ingredients[0].state == "absent"
+    assert [item.code for item in found.ingredients[0].failures] == ["manifest.inaccessible"]
 
 
 def test_nonsense_anchors_are_refused(sealed: dict[str, bytes]) -> None:
