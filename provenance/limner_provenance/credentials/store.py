@@ -88,10 +88,9 @@ def leaf_certificate(store: bytes) -> bytes | None:
     try:
         body = [content for kind, content in _boxes(_active(store)) if kind == _SIGNATURE_BOX][-1]
         protected = cbor.decode(cbor.cose_parts(body)[0])
-        assert isinstance(protected, dict)
-        chain = protected.get(33) or protected.get("x5chain")
-    except (ValueError, IndexError, AssertionError):
+    except (ValueError, IndexError):
         return None
+    chain = (protected.get(33) or protected.get("x5chain")) if isinstance(protected, dict) else None
     first = chain[0] if isinstance(chain, list) and chain else chain
     return first if isinstance(first, bytes) else None
 
@@ -193,7 +192,8 @@ def _signature(body: bytes) -> list[str]:
         header = cbor.decode(cbor.cose_parts(body)[1])
     except ValueError as error:
         return [f"the signature box is malformed: {error}"]
-    assert isinstance(header, dict)
+    if not isinstance(header, dict):
+        return ["the signature's unprotected header is no map"]
     strange = [str(key)[:20] for key in header if key not in _UNPROTECTED]
     padding = [header[key] for key in ("pad", "pad2") if key in header]
     findings = [f"the signature has an unknown unprotected header {key!r}" for key in strange]
