@@ -5,6 +5,7 @@ Knows entries only. A clock that was set backwards between two entries gives no 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,18 @@ from limner_provenance.states import label_of
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
 
-STEPS = ("judge request", "plan", "check, commit", "attempt", "judge images", "seal", "deliver")
-"""The steps of a request that take time, in the order of the pipeline."""
+STEPS = ("judge request", "plan", "check", "commit, attempt", "judge images", "seal", "commit, deliver")
+"""The steps of a request that take time, in the order of the pipeline; a commit is the wait for the disk."""
 
 _LEADS_TO = {
     "judged:request": "judge request",
     "planned": "plan",
-    "attempted": "check, commit",
-    "produced": "attempt",
-    "attempt_failed": "attempt",
+    "attempted": "check",
+    "produced": "commit, attempt",
+    "attempt_failed": "commit, attempt",
     "judged:image": "judge images",
     "sealed": "seal",
-    "delivered": "deliver",
+    "delivered": "commit, deliver",
 }
 
 
@@ -34,7 +35,7 @@ def step_rows(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
 
     Times that a person took to decide are no step of the machine and left out.
     """
-    for before, after in zip(entries, entries[1:], strict=False):
+    for before, after in itertools.pairwise(entries):
         step = _LEADS_TO.get(_label(after))
         if step is not None and before.step not in {"in_review", "approved"}:
             yield {"record": after.record, "step": step, "us": _between(before.time, after.time)}

@@ -113,7 +113,8 @@ def _verified_entries(log: AuditLog, integrity: Integrity) -> tuple[list[Entry],
     """
     from limner_provenance.merkle import Edge
 
-    edge, house = Edge(), []
+    edge = Edge()
+    house: list[Entry] = []
     records: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in log.entries(stop=integrity.size):
         edge.append(entry.leaf_hash)

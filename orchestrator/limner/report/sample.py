@@ -1,7 +1,7 @@
 """A small history to look at where no log is at hand: real requests through the SDK, in a folder of their own.
 
-Everything in it happened: denials, a review, failures, an unknown outcome, a crash, an erasure. Only the house is made up,
-so whatever shows it must say SAMPLE.
+Everything in it happened: denials, a review, failures, an unknown outcome, a crash, an erasure. Only the house is made
+up, so whatever shows it must say SAMPLE.
 """
 
 from __future__ import annotations
@@ -120,6 +120,11 @@ def _erase(config: Config) -> None:
     """Erase one person, as an operator would on that person's request."""
     from limner_provenance import AuditLog
 
-    places = {"state": config.state, "keys_url": config.keys_url, "assets_url": config.assets_url}
-    with AuditLog.open(config.audit_url, **places, kek=config.keys.kek) as log:
+    with AuditLog.open(
+        config.audit_url,
+        state=config.state,
+        keys_url=config.keys_url,
+        kek=config.keys.kek,
+        assets_url=config.assets_url,
+    ) as log:
         log.erase(subject=ERASED_USER)
