@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from limner_policy.conditions import Condition, Finding
+from limner_policy.matching import Texts
 from limner_policy.pack import Pack, Rule
 from limner_policy.types import PolicyInput, Stage
 from limner_policy.verdicts import Decision, RuleHit, Span, Verdict
@@ -18,13 +19,14 @@ from limner_policy.verdicts import Decision, RuleHit, Span, Verdict
 class _Case:
     """The input as one pack's conditions see it; its texts are searched once, when the first rule asks."""
 
-    def __init__(self, pack: Pack, given: PolicyInput) -> None:
+    def __init__(self, pack: Pack, given: PolicyInput, texts: Texts) -> None:
         self.given = given
         self._pack = pack
+        self._texts = texts
 
     @functools.cached_property
     def text_hits(self) -> Mapping[Condition, tuple[Span, ...]]:
-        return self._pack.matcher.search(self.given.request)
+        return self._pack.matcher.search(self._texts)
 
 
 def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
@@ -42,10 +44,11 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
     if not any(rule.in_force(instant) for pack in in_force for rule in pack.rules):
         return Decision(Verdict.DENY, given.stage, packs=identities, no_policy=True)
     hits: list[RuleHit] = []
+    texts = Texts(given.request)
     for pack in in_force:
-        case = _Case(pack, given)
-        for rule in pack.rules:
-            if rule.stage == given.stage and rule.in_force(instant):
+        case = _Case(pack, given, texts)
+        for rule in pack.rules_of(given.stage):
+            if rule.in_force(instant):
                 hits.extend(_hits(pack, rule, case))
     hits.sort(key=RuleHit.sort_key)
     combined = [hit for hit in hits if hit.combined]

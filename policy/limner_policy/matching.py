@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from limner_policy.conditions import TEXT_FIELDS, Condition, Pattern, Terms, walk
-from limner_policy.normalise import Folded, fold, joins_without_space, spaced_out, views, word_origins, words
+from limner_policy.normalise import Folded, Reading, fold, joins_without_space, readings, words
 from limner_policy.types import RequestFacts
 from limner_policy.verdicts import Span
 
@@ -34,16 +34,41 @@ class Matcher:
         wanted = {name for node in nodes if isinstance(node, Terms | Pattern) for name in node.fields}
         self._fields = tuple(name for name in TEXT_FIELDS if name in wanted)
 
-    def search(self, request: RequestFacts) -> dict[Condition, tuple[Span, ...]]:
+    def search(self, texts: Texts) -> dict[Condition, tuple[Span, ...]]:
         """The conditions that match, each with up to `MAX_SPANS` places in code points of the original text."""
         hits: Hits = {}
         for name in self._fields:
-            text = getattr(request, name)
-            if text:
-                folded = fold(text)
-                self._terms.search(folded, name, hits)
-                self._patterns.search(folded, name, hits)
+            text = texts.field(name)
+            if text.folded.original:
+                self._terms.search(text, name, hits)
+                self._patterns.search(text.folded, name, hits)
         return {condition: tuple(sorted(spans)[:MAX_SPANS]) for condition, spans in hits.items()}
+
+
+class _Text:
+    """One text with its fold and readings, each made when first asked for."""
+
+    def __init__(self, original: str) -> None:
+        self.folded = fold(original)
+
+    @functools.cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        return readings(self.folded.text)
+
+
+class Texts:
+    """The texts of one request, folded once for all packs of a judgement."""
+
+    def __init__(self, request: RequestFacts) -> None:
+        """Keep the request; nothing is folded yet."""
+        self._request = request
+        self._fields: dict[str, _Text] = {}
+
+    def field(self, name: str) -> _Text:
+        """The text of that field."""
+        if name not in self._fields:
+            self._fields[name] = _Text(getattr(self._request, name))
+        return self._fields[name]
 
 
 def term_key(term: str) -> str:
@@ -68,15 +93,12 @@ class _TermMatcher:
                     owners.setdefault(key, []).append((condition, excepting))
         self._automaton = _automaton({key: (key, tuple(who)) for key, who in owners.items()})
 
-    def search(self, folded: Folded, name: str, hits: Hits) -> None:
+    def search(self, text: _Text, name: str, hits: Hits) -> None:
         if self._automaton is None:
             return
         found: dict[tuple[Terms, bool], set[Span]] = {}
-        for view in views(folded.text):
-            self._search_words(words(view), functools.partial(word_origins, view), folded, name, found)
-        for word, positions in spaced_out(folded.text):
-            places = [positions[0], *positions, positions[-1]]
-            self._search_words(f" {word} ", functools.partial(list, places), folded, name, found)
+        for reading in text.readings:
+            self._search_words(reading, text.folded, name, found)
         for (condition, excepting), spans in found.items():
             if not excepting:
                 phrases = found.get((condition, True), ())
@@ -85,16 +107,11 @@ class _TermMatcher:
                     hits.setdefault(condition, set()).update(counted)
 
     def _search_words(
-        self,
-        text: str,
-        origins_of: Callable[[], list[int]],
-        folded: Folded,
-        name: str,
-        found: dict[tuple[Terms, bool], set[Span]],
+        self, reading: Reading, folded: Folded, name: str, found: dict[tuple[Terms, bool], set[Span]]
     ) -> None:
         origins: list[int] | None = None
-        for end, (key, owners) in self._automaton.iter(text):
-            origins = origins or origins_of()
+        for end, (key, owners) in self._automaton.iter(reading.words):
+            origins = origins or reading.origins()
             start = end - len(key) + 1 + key.startswith(" ")
             last = end - key.endswith(" ")
             span = Span(name, *folded.span(origins[start], origins[last] + 1))

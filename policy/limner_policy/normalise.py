@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _CONFUSABLES = str.maketrans(
@@ -30,9 +30,10 @@ _ASCII_WORDS = re.compile(r"[a-z0-9]+")
 _LEET = "0134578@$!|+€"
 _LEET_TO_I = str.maketrans(_LEET, "oieastbasiite")
 _LEET_TO_L = str.maketrans(_LEET, "oleastbasllte")
-# A run of letters, digits and signs that holds a letter and a sign; it is looked at once, so time stays linear.
-_RUN = r"(?:[^\W_]|[@$!|+€])"
-_LEET_RUN = re.compile(rf"(?<!{_RUN})(?={_RUN}*[^\W\d_])(?={_RUN}*[{re.escape(_LEET)}]){_RUN}+")
+_SIGN = re.compile(f"[{re.escape(_LEET)}]")
+# A run of letters, digits and signs.
+_RUN = re.compile(r"[^\W_@$!|+€]*(?:[@$!|+€]+[^\W_@$!|+€]*)*")
+_SINGLES = re.compile(r" . . . ")
 _SPACED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*~/|-][^\W_]){2,}(?![^\W_])")
 
 
@@ -106,19 +107,48 @@ def word_origins(folded: str) -> list[int]:
 
 
 def views(folded: str) -> Iterator[str]:
-    """The folded text and, where it holds such things, its readings without leetspeak and spaced-out letters.
+    """The folded text and, where it holds leetspeak, its one or two readings without.
 
     Every view has the length of `folded`, so positions carry over; a letter is only ever read for a letter.
     """
-    seen = {folded}
     yield folded
-    if not _LEET_RUN.search(folded):
+    runs = list(_leet_runs(folded))
+    if not runs:
         return
+    seen = {folded}
     for table in (_LEET_TO_I, _LEET_TO_L):
-        view = _LEET_RUN.sub(lambda run, table=table: _unleet(run[0], table), folded)  # type: ignore[misc]
+        view = _reread(folded, runs, table)
         if view not in seen:
             seen.add(view)
             yield view
+
+
+def _leet_runs(folded: str) -> Iterator[tuple[int, int]]:
+    """The runs that hold a letter and a sign. Each character is looked at a few times only, so time stays linear."""
+    behind = 0
+    for sign in _SIGN.finditer(folded):
+        start = sign.start()
+        if start < behind:
+            continue
+        while start > behind and _in_run(folded[start - 1]):
+            start -= 1
+        run = _RUN.match(folded, start)
+        behind = max(run.end() if run else 0, sign.end())
+        if any(map(str.isalpha, folded[start:behind])):
+            yield start, behind
+
+
+def _in_run(character: str) -> bool:
+    return character.isalnum() or character in _LEET
+
+
+def _reread(folded: str, runs: list[tuple[int, int]], table: dict[int, int]) -> str:
+    pieces: list[str] = []
+    behind = 0
+    for start, end in runs:
+        pieces += (folded[behind:start], _unleet(folded[start:end], table))
+        behind = end
+    return "".join((*pieces, folded[behind:]))
 
 
 def _unleet(run: str, table: dict[int, int]) -> str:
@@ -137,6 +167,11 @@ def spaced_out(folded: str) -> Iterator[tuple[str, list[int]]]:
         yield "".join(folded[position] for position in positions), positions
 
 
+def may_be_spaced_out(plain_words: str) -> bool:
+    """A quick look at `words(…)`: without three single letters in a row, `spaced_out` finds nothing."""
+    return _SINGLES.search(plain_words) is not None
+
+
 def joins_without_space(character: str) -> bool:
     """True for scripts that write words without spaces, or glue endings on (Chinese, Japanese, Korean, Thai, …)."""
     code = ord(character)
@@ -149,3 +184,21 @@ def joins_without_space(character: str) -> bool:
         or 0xF900 <= code <= 0xFAFF
         or 0x20000 <= code <= 0x3FFFF
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a text: its words with a space around each, and for each character its place in the fold."""
+
+    words: str
+    origins: Callable[[], list[int]]
+
+
+def readings(folded: str) -> tuple[Reading, ...]:
+    """All readings of a folded text: as it stands, without leetspeak, and each spaced-out word."""
+    found = [Reading(words(view), functools.partial(word_origins, view)) for view in views(folded)]
+    if any(may_be_spaced_out(reading.words) for reading in found):
+        for word, positions in spaced_out(folded):
+            places = [positions[0], *positions, positions[-1]]
+            found.extend(Reading(f" {view} ", functools.partial(list, places)) for view in views(word))
+    return tuple(found)

@@ -101,6 +101,17 @@ class Pack:
     sha256: str
     file: str = field(compare=False)
     matcher: Matcher = field(compare=False, repr=False)
+    _by_stage: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the rules by stage once, as a judgement asks for one stage only."""
+        for rule in self.rules:
+            if rule.mode != "off":
+                self._by_stage[rule.stage] = (*self._by_stage.get(rule.stage, ()), rule)
+
+    def rules_of(self, stage: str) -> tuple[Rule, ...]:
+        """The rules of one stage that are not switched off, in the order of the file."""
+        return self._by_stage.get(stage, ())
 
     @property
     def identity(self) -> dict[str, str]:

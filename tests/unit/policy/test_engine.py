@@ -282,7 +282,7 @@ def inputs(draw: st.DrawFn) -> PolicyInput:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @each(packs(), inputs(), st.randoms())
 def test_order_and_repetition_never_matter(loaded: list[Pack], value: PolicyInput, chance: random.Random) -> None:
     """Shuffled, doubled packs and shuffled evidence give an equal decision with an equal leaf."""
@@ -296,7 +296,7 @@ def test_order_and_repetition_never_matter(loaded: list[Pack], value: PolicyInpu
     assert again.to_leaf() == first.to_leaf()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @each(packs(), inputs())
 def test_a_recorded_judgement_replays_exactly(loaded: list[Pack], value: PolicyInput) -> None:
     """From the packs' bytes and the input's JSON alone the same decision is made again."""
@@ -304,7 +304,7 @@ def test_a_recorded_judgement_replays_exactly(loaded: list[Pack], value: PolicyI
     assert judge(packs_again, PolicyInput.from_json(value.to_json())).to_leaf() == judge(loaded, value).to_leaf()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @each(packs(), packs(), inputs())
 def test_adding_rules_never_loosens(loaded: list[Pack], more: list[Pack], value: PolicyInput) -> None:
     """Where some policy is in force, more packs make the verdict the same or more severe, and keep every duty."""

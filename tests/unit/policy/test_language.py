@@ -232,7 +232,7 @@ yaml_like = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(yaml_like, yaml_like, yaml_like)
 def test_no_file_breaks_the_loader(when: str, then: str, rules: str) -> None:
     """Whatever stands in a file, loading gives a pack or problems with places."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limner_policy import matching
 from limner_policy.conditions import Pattern, Terms
-from limner_policy.matching import MAX_SPANS, Matcher, compile_pattern, term_key
+from limner_policy.matching import MAX_SPANS, Matcher, Texts, compile_pattern, term_key
 from limner_policy.types import RequestFacts
 from limner_policy.verdicts import Span
 
@@ -18,7 +18,7 @@ BOTH = ("prompt", "negative_prompt")
 def found(condition: Terms | Pattern, prompt: str, negative: str = "") -> list[str]:
     """The matched pieces of the original texts."""
     request = RequestFacts(prompt=prompt, negative_prompt=negative, task="txt2img")
-    spans = Matcher([condition]).search(request).get(condition, ())
+    spans = Matcher([condition]).search(Texts(request)).get(condition, ())
     texts = {"prompt": prompt, "negative_prompt": negative}
     return [texts[span.field][span.start : span.end] for span in spans]
 
@@ -81,7 +81,7 @@ def test_a_pattern_sees_the_original_and_the_folded_text() -> None:
 def test_conditions_do_not_mix() -> None:
     """Two conditions with a common term and a pattern each get their own hits."""
     first, second, third = Terms(("cat", "dog"), ("prompt",)), Terms(("dog",), BOTH), Pattern("c.t", ("prompt",))
-    hits = Matcher([first, second, third]).search(RequestFacts(prompt="dog cat", task="txt2img"))
+    hits = Matcher([first, second, third]).search(Texts(RequestFacts(prompt="dog cat", task="txt2img")))
     assert hits[first] == (Span("prompt", 0, 3), Span("prompt", 4, 7))
     assert hits[second] == (Span("prompt", 0, 3),)
     assert hits[third] == (Span("prompt", 4, 7),)
@@ -110,7 +110,7 @@ def test_an_answer_of_re2_without_its_sentinel_is_no_pass(monkeypatch: pytest.Mo
     matcher = Matcher([Pattern("nude", ("prompt",))])
     monkeypatch.setattr(matcher._patterns, "_set", Exhausted())
     with pytest.raises(MemoryError):
-        matcher.search(RequestFacts(prompt="nude", task="txt2img"))
+        matcher.search(Texts(RequestFacts(prompt="nude", task="txt2img")))
 
 
 def test_re2_errors_speak_re2s_words() -> None:
@@ -135,7 +135,7 @@ def test_the_automaton_finds_what_comparing_words_finds(terms: list[str], prompt
             expected.append((position, position + len(word)))
         position += len(word) + 1
     condition = Terms(tuple(terms), ("prompt",))
-    hits = Matcher([condition]).search(RequestFacts(prompt=text, task="txt2img"))
+    hits = Matcher([condition]).search(Texts(RequestFacts(prompt=text, task="txt2img")))
     assert [(span.start, span.end) for span in hits.get(condition, ())] == expected[:MAX_SPANS]
 
 
@@ -146,7 +146,7 @@ def test_a_term_is_found_in_any_surroundings(before: str, term: str, after: str)
         return
     condition = Terms((term,), ("prompt",))
     text = f"{before} {term} {after}"
-    hits = Matcher([condition]).search(RequestFacts(prompt=text, task="txt2img"))
+    hits = Matcher([condition]).search(Texts(RequestFacts(prompt=text, task="txt2img")))
     if len(hits.get(condition, ())) < MAX_SPANS:
         inside = [s for s in hits[condition] if len(before) < s.end and s.start < len(before) + 1 + len(term)]
         assert inside
