@@ -107,7 +107,8 @@ def measure(kind: str, size: int, rounds: int, keys: Path) -> str:
     (read_s,) = interleaved(rounds, lambda: read_credentials(sealed.data, trust=trust))
     return (
         f"seal {kind:<4} {size}x{size} {len(data) / 1e6:.2f} MB: {1e3 * statistics.median(ours_s):.2f} ms, "
-        f"bare c2pa + SHA-256 {1e3 * statistics.median(bare_s):.2f} ms, ratio {ratio:.3f}, undisturbed {quiet:.3f} (bar 1.15); "
+        f"bare c2pa + SHA-256 {1e3 * statistics.median(bare_s):.2f} ms, "
+        f"ratio {ratio:.3f}, undisturbed {quiet:.3f} (bar 1.15); "
         f"verify {1e3 * statistics.median(read_s):.2f} ms; adds {len(sealed.data) - len(data)} bytes"
     )
 

@@ -186,6 +186,8 @@ def _created(label: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _actions(facts: ManifestFacts) -> list[dict[str, Any]]:
+    if not facts.ingredients:
+        return [_main_action(facts, "c2pa.created", [])]
     parents, inputs = _labels(facts, "parentOf"), _labels(facts, "inputTo")
     placed = [{"action": "c2pa.placed", "parameters": {"ingredientIds": [it]}} for it in _labels(facts, "componentOf")]
     if not parents:
@@ -210,13 +212,17 @@ def _main_action(facts: ManifestFacts, action: str, inputs: list[str]) -> dict[s
         "action": action,
         "when": facts.created.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z",
         "digitalSourceType": facts.digital_source_type.value,
-        "softwareAgent": agent.model_dump(include={"name", "version"}, exclude_none=True),
+        "softwareAgent": _stated(name=agent.name, version=agent.version),
         "parameters": parameters,
     }
 
 
 def _model(facts: ManifestFacts) -> dict[str, str]:
-    return facts.software_agent.model_dump(include={"name", "sha256"}, exclude_none=True)
+    return _stated(name=facts.software_agent.name, sha256=facts.software_agent.sha256)
+
+
+def _stated(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _notice(facts: ManifestFacts) -> dict[str, Any] | None:

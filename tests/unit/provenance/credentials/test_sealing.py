@@ -294,3 +294,12 @@ def test_a_signer_of_an_unknown_algorithm_is_refused(picture: Any, facts: Any, s
     service.alg = "rot13"
     with pytest.raises(SealFailed):
         seal(data, facts(data), service)
+
+
+def test_inputs_beside_inbound_credentials_are_kept(picture: Any, facts: Any, signer: Signer, trust: bytes) -> None:
+    """A signed image made with a reference carries both: itself as parent and the reference as input."""
+    inbound = seal(picture(), facts(picture()), signer).data
+    reference = IngredientFacts(data=picture("JPEG"), title="reference", relationship="inputTo")
+    found = read_credentials(seal(inbound, facts(inbound, ingredients=(reference,)), signer).data, trust=trust)
+    assert (found.state, found.failures) == ("trusted", ())
+    assert sorted(node.relationship for node in found.ingredients) == ["inputTo", "parentOf"]
