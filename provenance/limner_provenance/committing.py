@@ -167,7 +167,7 @@ def _insert_payloads(connection: Connection, drafts: Sequence[Draft]) -> None:
     payloads = [{"id": s.id, "blob": s.blob} for draft in drafts for s in draft.sealed if s.kind == "json"]
     if payloads:
         connection.execute(tables.payload.insert(), payloads)
-    assets = [{"id": s.id, "key": draft.key} for draft in drafts for s in draft.sealed if s.kind == "bytes"]
+    assets = [{"id": s.id, "key_id": draft.key} for draft in drafts for s in draft.sealed if s.kind == "bytes"]
     if assets:
         connection.execute(tables.asset.insert(), assets)
 

@@ -54,7 +54,7 @@ def _sealed_under(database: Database, table: Table, keys: Sequence[str]) -> list
     found: list[str] = []
     with database.read() as connection:
         for key in keys:
-            found += [row[0] for row in connection.execute(select(table.c.id).where(table.c.key == key))]
+            found += [row[0] for row in connection.execute(select(table.c.id).where(table.c.key_id == key))]
     return sorted(found)
 
 

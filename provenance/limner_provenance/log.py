@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from limner_provenance import opening
-from limner_provenance.committing import Committed, Committer, Draft
+from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
 from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, StorageUnavailable
@@ -191,7 +191,11 @@ class AuditLog:
         opened = self._opened
         assert opened.keys is not None
         opened.keys.make_durable(draft.key for draft in drafts if draft.key)
-        done = self._committer.commit(drafts)
+        try:
+            done = self._committer.commit(drafts)
+        except KeyErased as error:
+            opened.keys.forget([error.key])
+            raise
         self.commits += 1
         # The entries are on the disk, and their callers must hear that; the next commit writes the anchor again.
         with contextlib.suppress(StorageUnavailable):

@@ -22,7 +22,7 @@ from limner_provenance.errors import (
     ProvenanceError,
 )
 from limner_provenance.files import make_folder, read_private, unavailable, write_private
-from limner_provenance.keys import KeyStore, load_kek
+from limner_provenance.keys import Kek, KeyStore, load_kek
 from limner_provenance.locks import exclusive
 from limner_provenance.sqlite import Database
 
@@ -72,6 +72,7 @@ class Opened:
     signer: Signer | None
     not_opened: list[str] = field(default_factory=list)
     users: int | None = None
+    kek: Kek | None = None
 
 
 def open_reading(url: str, state: Path, keys_url: str | None, kek: str | None, assets_url: str | None) -> Opened:
@@ -87,7 +88,8 @@ def open_reading(url: str, state: Path, keys_url: str | None, kek: str | None, a
         schema.check_version(connection, database.name)
     try:
         opened.key_database = Database(keys_url or _default_keys(paths), read_only=True)
-        opened.keys = KeyStore(opened.key_database, load_kek(kek, paths.kek, create=False))
+        opened.kek = load_kek(kek, paths.kek, create=False)
+        opened.keys = KeyStore(opened.key_database, opened.kek)
         opened.keys.check_kek(claim=False)
     except ProvenanceError as error:
         opened.keys = None
@@ -111,9 +113,12 @@ def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, a
         exclusive(setup, wait=True)
         signer = _open_log(database, paths)
         schema.create_keys(key_database)
-        keys = KeyStore(key_database, load_kek(kek, paths.kek, create=True))
+        found = load_kek(kek, paths.kek, create=True)
+        keys = KeyStore(key_database, found)
         keys.check_kek(claim=True)
-        opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), key_database, keys, signer)
+        opened = Opened(
+            paths, database, _assets(paths, assets_url), Anchor(paths.anchor), key_database, keys, signer, kek=found
+        )
         _catch_up(opened)
         opened.users = _sweep_when_alone(opened)
     finally:

@@ -5,6 +5,7 @@ alembic is imported by `migrate.py` alone: opening a database must be quick.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance.errors import DatabaseVersion
@@ -128,6 +129,7 @@ def described(connection: Connection) -> dict[tuple[str, str], str]:
     }
 
 
+@functools.cache
 def expected(*, keys: bool = False) -> dict[tuple[str, str], str]:
     """Give what `described` gives for a new database (the audit database, or the key database)."""
     from sqlalchemy import create_engine

@@ -154,7 +154,20 @@ class Database:
             if code.startswith(start):
                 kind = LogCorrupt if start in _DAMAGED else DatabaseUnavailable
                 return kind(f"The database {self.name} {message}.", remedy=remedy)
+        if isinstance(error, sqlite3.OperationalError) and not code:
+            # The driver's own complaint about text that is no UTF-8; it would quote what is stored.
+            return LogCorrupt(f"The database {self.name} holds text that is no UTF-8.", remedy=_MESSAGES[-1][2])
         return DatabaseUnavailable(f"The database {self.name} cannot be used: {error} ({code or 'no code'}).")
+
+    @contextlib.contextmanager
+    def lenient(self, connection: Connection) -> Iterator[None]:
+        """Read text that is no UTF-8 as text that equals nothing, so that a verification can go on behind it."""
+        raw: Any = connection.connection.driver_connection
+        raw.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        try:
+            yield
+        finally:
+            raw.text_factory = str
 
     def truncate_wal(self) -> None:
         """Move everything into the database file and empty the -wal file, so that no old page stays there."""
@@ -163,8 +176,8 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        """Close every connection."""
-        for engine in (self._writer, self._reader):
+        """Close every connection; a writer's closes last, and so moves the -wal file into the database."""
+        for engine in (self._reader, self._writer):
             if engine is not None:
                 engine.dispose()
 

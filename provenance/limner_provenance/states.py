@@ -139,16 +139,17 @@ def advance(
     """Give the state after a step; the same as `RecordState.after` without an `Entry` at hand."""
     label, stage = _label(step, data)
     odd = _odd(state, label, record, index)
-    ended = ENDINGS.get(step)
+    # What comes after an end is irregular and does not open the record again.
+    ending = ENDINGS.get(step, state.ending)
     worst = _worst(state, label, data)
     still_open = _open_attempts(state, step, data)
     return replace(
         state,
         record=state.record or record,
         state=label,
-        final=ended is not None or (state.final and odd is not None),
-        ending=ended or (state.ending if odd is not None else None),
-        next=None if ended or (state.final and odd) else _next(state, label, worst, still_open),
+        final=ending is not None,
+        ending=ending,
+        next=None if ending else _next(state, label, worst, still_open),
         waiting=step == "in_review",
         irregular=(*state.irregular, odd) if odd else state.irregular,
         entries=state.entries + 1,

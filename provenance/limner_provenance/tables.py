@@ -62,11 +62,11 @@ class PayloadRow(AuditBase, table=True):
     """Encrypted JSON payloads, named by the SHA-256 of their ciphertext."""
 
     __tablename__ = "payload"
-    __table_args__ = (Index("payload_key", "key"),)
+    __table_args__ = (Index("payload_key_id", "key_id"),)
     id: str = _text("id", primary_key=True)
     blob: bytes = _blob("blob")
-    key: str | None = Field(
-        default=None, sa_column=Column("key", Text, Computed("lower(hex(substr(blob, 6, 16)))", persisted=False))
+    key_id: str | None = Field(
+        default=None, sa_column=Column("key_id", Text, Computed("lower(hex(substr(blob, 6, 16)))", persisted=False))
     )
 
 
@@ -74,9 +74,9 @@ class AssetRow(AuditBase, table=True):
     """Which data key a stored object is sealed under (as its own header says), so that erasure finds it."""
 
     __tablename__ = "asset"
-    __table_args__ = (Index("asset_key", "key"),)
+    __table_args__ = (Index("asset_key_id", "key_id"),)
     id: str = _text("id", primary_key=True)
-    key: str = _text("key")
+    key_id: str = _text("key_id")
 
 
 class TileRow(AuditBase, table=True):

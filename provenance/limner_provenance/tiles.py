@@ -54,6 +54,10 @@ class GrowingTree:
             tail.clear()
             level += 1
 
+    def tail(self) -> list[bytes]:
+        """Give the leaf hashes that fill no tile yet; a verification may correct them in place."""
+        return self._tails[0] if self._tails else []
+
 
 def load_tree(connection: Connection, size: int, edge: bytes) -> GrowingTree:
     """Give the tree of the first `size` entries, ready to grow.

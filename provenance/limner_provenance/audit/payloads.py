@@ -64,7 +64,7 @@ class PayloadCheck:
 
     def _binary(self, items: Sequence[tuple[int, PayloadRef]]) -> None:
         """Check payloads that are objects, and the rows that say which key each is under."""
-        rows = self._rows(tables.asset, tables.asset.c.key, [ref.id for _, ref in items])
+        rows = self._rows(tables.asset, tables.asset.c.key_id, [ref.id for _, ref in items])
         missing = []
         for index, ref in items:
             key = rows.get(ref.id)
@@ -78,7 +78,7 @@ class PayloadCheck:
                 self._report.error(str(error), "objects", ref.id)
                 continue
             if checked(ref.id, blob) and key != _key_of(blob):
-                self._report.error("The object is sealed under another key.", "asset", ref.id, "key")
+                self._report.error("The object is sealed under another key.", "asset", ref.id, "key_id")
             self._blob("objects", index, ref, blob, "")
         self._missing("asset", missing)
 
@@ -154,7 +154,7 @@ class PayloadCheck:
         names = self._opened.assets.names()
         table = tables.asset
         while chunk := [name for name, _ in zip(names, range(_CHUNK), strict=False)]:
-            known = self._rows(table, table.c.key, chunk)
+            known = self._rows(table, table.c.key_id, chunk)
             for name in chunk:
                 if name not in known:
                     what = "No entry refers to this object: an interrupted write left it, or it is being written."

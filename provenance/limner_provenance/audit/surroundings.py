@@ -119,8 +119,11 @@ def check_keys(opened: Opened, report: AuditReport, used: set[str], erased: dict
             check_schema(connection, report, keys=True)
             check_file(connection, report, place="keys.db/file")
             fingerprints = [row[0] for row in connection.execute(select(tables.kek.c.fingerprint))]
-            if len(fingerprints) != 1:
-                report.error(f"It has {len(fingerprints)} rows instead of one.", "keys.db/kek")
+        if len(fingerprints) != 1:
+            report.error(f"It has {len(fingerprints)} rows instead of one.", "keys.db/kek")
+        elif opened.kek is not None and fingerprints != [opened.kek.fingerprint]:
+            what = "It belongs to another key-encryption key than the one at hand, or was changed."
+            report.error(what, "keys.db/kek", "", "fingerprint")
         if opened.keys is not None:
             _check_key_rows(opened, report, used, erased)
     except ProvenanceError as error:
@@ -129,10 +132,6 @@ def check_keys(opened: Opened, report: AuditReport, used: set[str], erased: dict
 
 def _check_key_rows(opened: Opened, report: AuditReport, used: set[str], erased: dict[str, int]) -> None:
     assert opened.keys is not None
-    try:
-        opened.keys.check_kek(claim=False)
-    except KeyUnavailable as error:
-        report.error(str(error), "keys.db/kek", "", "fingerprint")
     for key, wrong in opened.keys.check_rows():
         if wrong is not None:
             report.error(wrong, "keys.db/data_key", key)

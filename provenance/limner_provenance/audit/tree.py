@@ -163,7 +163,7 @@ class TreeCheck:
         """A good signature contradicts the entries: say which entries, and go on from the signed state."""
         stored = _edge(size, edge)
         trusted = stored if stored is not None and stored.root() == said.root else None
-        known = [index for index in self._wrong_leaves if self._good <= index < size]
+        known = [index for index in self._wrong_leaves if self._good <= index < size] + self._ask_tile()
         if known:
             for index in known:
                 self._report.error(
@@ -179,6 +179,22 @@ class TreeCheck:
         self._good = size
         if trusted is not None:
             self._tree.edge = trusted
+
+    def _ask_tile(self) -> list[int]:
+        """Compare the leaves of the tile that is not full yet with that tile as it is stored, and correct them."""
+        number, start = self._tree.size // WIDTH, self._tree.size // WIDTH * WIDTH
+        table = tables.tile
+        query = select(table.c.hashes).where(table.c.level == 0, table.c.idx == number)
+        stored = self._connection.execute(query).scalar()
+        if not isinstance(stored, bytes) or len(stored) != WIDTH * HASH_BYTES:
+            return []
+        tail, wrong = self._tree.tail(), []
+        for offset, mine in enumerate(tail):
+            theirs = stored[offset * HASH_BYTES : (offset + 1) * HASH_BYTES]
+            if mine != theirs and start + offset >= self._good:
+                wrong.append(start + offset)
+                tail[offset] = theirs
+        return wrong
 
     def _narrow(self, size: int, trusted: Edge | None) -> tuple[int, int]:
         """Give the first and last entry that may be wrong, by comparing full subtrees."""
