@@ -83,9 +83,8 @@ def seal(data: bytes, facts: ManifestFacts, signer: Signer) -> Sealed:
         raise SealFailed(f"facts.mime is {facts.mime}, but the bytes are {mime}.", remedy="Name the true format.")
     facts = _complete(facts, signer, data if manifest_store(data, mime, found) else None)
     instance_id = f"xmp.iid:{uuid.uuid4()}"
-    sealed = _sign(data, facts, signer, definition(facts, instance_id=instance_id))
-    manifest = manifest_store(sealed, mime)
-    if manifest is None:
+    sealed, manifest = _sign(data, facts, signer, definition(facts, instance_id=instance_id))
+    if not manifest:
         raise SealFailed("The signed file carries no manifest.", remedy="Report this as a defect, with the format.")
     return Sealed(
         data=sealed,
@@ -111,7 +110,7 @@ def trial(signer: Signer) -> None:
         created=datetime.now(UTC),
         record={"v": 1},
     )
-    signed = _sign(_PIXEL, facts, signer, definition(facts, instance_id="xmp.iid:trial"), stamped=False)
+    signed, _ = _sign(_PIXEL, facts, signer, definition(facts, instance_id="xmp.iid:trial"), stamped=False)
     seen = read_credentials(signed)
     if seen.state == "invalid":
         raise SealFailed("; ".join(f"{item.code}: {item.explanation}" for item in seen.failures))
@@ -130,7 +129,7 @@ def _complete(facts: ManifestFacts, signer: Signer, signed: bytes | None) -> Man
 
 def _sign(
     data: bytes, facts: ManifestFacts, signer: Signer, manifest: dict[str, Any], *, stamped: bool = True
-) -> bytes:
+) -> tuple[bytes, bytes]:
     c2pa, failed = library(), list[BaseException]()
     try:
         native = native_signer(signer, failed, stamped=stamped)
@@ -145,13 +144,14 @@ def _sign(
 
 def _attempt(
     data: bytes, facts: ManifestFacts, native: Any, manifest: dict[str, Any], *, whole_only: bool = False
-) -> bytes:
+) -> tuple[bytes, bytes]:
+    """Return the signed file and its manifest store, which the library gives as it embeds it."""
     output = io.BytesIO()
     builder = library().Builder(manifest, context=sealing_context())
     for place, item in enumerate(facts.ingredients):
         add_ingredient(builder, place, item, whole_only=whole_only)
-    builder.sign(native, facts.mime, io.BytesIO(data), output)
-    return output.getvalue()
+    store = builder.sign(native, facts.mime, io.BytesIO(data), output)
+    return output.getvalue(), store
 
 
 def _failure(signer: Signer, error: Exception, failed: list[BaseException]) -> SealFailed:
