@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from limner.report.history import History, read_history
     from limner.report.integrity import Integrity, examine
     from limner.report.pictures import Wall, open_pictures
-    from limner.report.sample import make_sample
+    from limner.report.sample import log_or_sample, make_sample
     from limner.report.selection import Selection
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Selection",
     "Wall",
     "examine",
+    "log_or_sample",
     "make_sample",
     "open_pictures",
     "read_history",
@@ -40,6 +41,7 @@ _WHERE = {
     "Selection": "selection",
     "Wall": "pictures",
     "examine": "integrity",
+    "log_or_sample": "sample",
     "make_sample": "sample",
     "open_pictures": "pictures",
     "read_history": "history",

@@ -6,18 +6,20 @@ up, so whatever shows it must say SAMPLE.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from limner.config import Config, load_config
+from limner.config import FILE_NAME, STATE_FOLDER, Config, load_config
 from limner.errors import EVERY
 
-TITLE = "SAMPLE"
 CRASHING = "crashing"
 ERASED_USER = "dana"
 _FILES = Path(__file__).parent
@@ -53,6 +55,29 @@ def make_sample(folder: str | Path, *, starter: bool | None = None) -> Config:
     _crash_in_a_process_of_its_own(config)
     _erase(config)
     return config
+
+
+def log_or_sample(config: str | Path | Config | None = None) -> tuple[Config, bool]:
+    """Give the configuration of the log at hand; where none is, that of a sample history made now.
+
+    Args:
+        config: A configuration file or a `Config`; None: limner.yaml or `.limner/` of the working folder, and only
+            where neither is there a sample, in a temporary folder that goes when the process ends.
+
+    Returns:
+        The configuration, and whether it is a sample's.
+
+    Raises:
+        ConfigInvalid: The configuration is wrong.
+    """
+    if isinstance(config, Config):
+        return config, False
+    here = Path.cwd()
+    if config is not None or (here / FILE_NAME).exists() or (here / STATE_FOLDER).exists():
+        return load_config(config), False
+    folder = tempfile.mkdtemp(prefix="limner-sample-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_sample(folder), True
 
 
 def _installed(*packages: str) -> bool:
@@ -93,10 +118,11 @@ def _requests(config: Config) -> Iterator[dict[str, Any]]:
         if number % 8 == 3:
             yield {"prompt": _REFUSED[number // 8], "provider": engine, "context": person}
     if "starter" in config.providers:
-        for number, subject in enumerate(_SUBJECTS[:6]):
-            person = _PEOPLE[number % len(_PEOPLE)]
-            asked = {"prompt": subject, "provider": "starter", "n": 1, "num_inference_steps": 12, "context": person}
-            yield asked | {"seed": 7 + number} if number % 3 else asked  # without a seed one is drawn and recorded
+        for number, (subject, n, seed) in enumerate(
+            (("red apple", 1, 7), ("rocket", 2, 7), ("fox", 1, None), ("owl", 1, 9))
+        ):
+            asked = {"prompt": subject, "n": n, "num_inference_steps": 10, "provider": "starter"}
+            yield asked | {"seed": seed, "context": _PEOPLE[number % 3]}  # without a seed one is drawn and recorded
     for engine in ("refusing", "failing", "silent", "failing"):
         yield {"prompt": "rocket", "seed": 1, "provider": engine, "context": _PEOPLE[0]}
     yield {"prompt": "fox", "seed": 5, "size": "4096x4096", "provider": "studio", "context": _PEOPLE[2]}

@@ -1,0 +1,72 @@
+"""Runs a report notebook and writes its figures as PNG, one for each cell that draws, named after the cell's id.
+
+python -m limner.report.export notebooks/audit_report.ipynb docs/audit-report
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limner.report.errors import ExtraMissing
+
+
+def main() -> None:
+    """Read the command line and write the figures."""
+    parser = argparse.ArgumentParser(prog="limner.report.export", description=__doc__)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("folder", type=Path, help="where the PNG files go")
+    parser.add_argument("--html", type=Path, help="also write the executed notebook as one HTML file")
+    asked = parser.parse_args()
+    executed = execute(asked.notebook)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for name, png in figures(executed):
+        (asked.folder / f"{name}.png").write_bytes(png)
+    if asked.html is not None:
+        asked.html.write_text(as_html(executed), encoding="utf-8")
+
+
+def execute(notebook: Path, *, timeout: int = 600) -> Any:
+    """Run a notebook in its own folder and give it with its outputs; the file stays as it is.
+
+    Raises:
+        ExtraMissing: nbclient is not installed.
+        nbclient.exceptions.CellExecutionError: A cell raised, e.g. because the log is not clean.
+    """
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+    except ImportError as error:
+        raise ExtraMissing("nbclient") from error
+    read = nbformat.read(notebook, as_version=4)
+    folder = {"metadata": {"path": str(notebook.resolve().parent)}}
+    return NotebookClient(read, timeout=timeout, kernel_name="python3", resources=folder).execute()
+
+
+def figures(executed: Any) -> Iterator[tuple[str, bytes]]:
+    """Give the id of each cell that drew a picture, with the picture."""
+    for cell in executed.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                yield cell.id, base64.b64decode(output.data["image/png"])
+
+
+def as_html(executed: Any) -> str:
+    """Give an executed notebook as one HTML page without its code.
+
+    Raises:
+        ExtraMissing: nbconvert is not installed.
+    """
+    try:
+        from nbconvert import HTMLExporter
+    except ImportError as error:
+        raise ExtraMissing("nbconvert") from error
+    page, _ = HTMLExporter(exclude_input=True, embed_images=True).from_notebook_node(executed)
+    return str(page)
+
+
+if __name__ == "__main__":
+    main()
