@@ -1,0 +1,135 @@
+"""The diffusers provider on the starter model beside a bare diffusers loop with the same steps, in one run.
+
+    python benchmarks/diffusers_provider.py [--rounds 5] [--steps 20] [--threads 2]
+
+Rounds alternate between the two, so that a busy machine slows both; the ratio is that of the medians, and the least
+time of each is the nearest to an idle machine. The peer makes the same files: it encodes PNG too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from limner_providers import ImageRequest
+from limner_providers._model_source import STARTER
+from limner_providers.diffusers import DiffusersProvider
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Give the seconds that `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def load_bare() -> Any:
+    """Load the starter as a user of diffusers would."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(STARTER, dtype=torch.float32, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def draw_bare(pipe: Any, n: int, steps: int) -> None:
+    """Make and encode `n` pictures one after the other."""
+    import torch
+
+    for seed in range(n):
+        generator = torch.Generator("cpu").manual_seed(seed)
+        image = pipe("red apple", num_inference_steps=steps, guidance_scale=3, generator=generator).images[0]
+        image.save(io.BytesIO(), "PNG")
+
+
+def draw_batch(pipe: Any, n: int, steps: int) -> None:
+    """Make and encode `n` pictures as one batch: faster or slower, but other bytes than the pictures made alone."""
+    import torch
+
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in range(n)]
+    for image in pipe(["red apple"] * n, num_inference_steps=steps, guidance_scale=3, generator=generators).images:
+        image.save(io.BytesIO(), "PNG")
+
+
+def draw_provider(provider: DiffusersProvider, n: int, steps: int, on_progress: Any = None) -> None:
+    """Ask the provider for `n` pictures."""
+    request = ImageRequest(prompt="red apple", n=n, num_inference_steps=steps, guidance_scale=3)
+
+    async def call() -> None:
+        await provider.generate(request, seeds=range(n), on_progress=on_progress)
+
+    anyio.run(call)
+
+
+def compare(name: str, unit: int, rounds: int, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
+    """Print one line: medians and least times a unit, and the ratio of the medians."""
+    pairs = [(timed(ours), timed(theirs)) for _ in range(rounds)]
+    mine, other = (sorted(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(mine) / statistics.median(other)
+    print(
+        f"{name}: {statistics.median(mine) / unit:.3f} s (least {mine[0] / unit:.3f}) beside "
+        f"{statistics.median(other) / unit:.3f} s (least {other[0] / unit:.3f}): ratio {ratio:.3f}, "
+        f"of the least {mine[0] / other[0]:.3f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print one line per figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    rounds, steps = options.rounds, options.steps
+
+    import torch
+
+    torch.set_num_threads(options.threads)  # the setting holds for a thread: the peer draws in this one
+    pipe = load_bare()  # the libraries' import is not measured: both need it
+    provider = DiffusersProvider(threads=options.threads)
+    digest = timed(lambda: anyio.run(provider.models))
+    again = timed(lambda: anyio.run(provider.models))
+    print(f"model digest, first time: {digest * 1000:.0f} ms; again: {again * 1000:.1f} ms")
+
+    def load() -> None:
+        draw_provider(DiffusersProvider(threads=options.threads), 1, 1)
+
+    def load_peer() -> None:
+        draw_bare(load_bare(), 1, 1)
+
+    compare("load and one step", 1, rounds, load, load_peer)
+    draw_provider(provider, 1, 2)
+    for n in (1, 4):
+        compare(
+            f"a picture of {steps} steps, n={n}",
+            n,
+            rounds,
+            lambda n=n: draw_provider(provider, n, steps),  # type: ignore[misc]
+            lambda n=n: draw_bare(pipe, n, steps),  # type: ignore[misc]
+        )
+    compare(
+        "a picture with a progress listener, n=1",
+        1,
+        rounds,
+        lambda: draw_provider(provider, 1, steps, [].append),
+        lambda: draw_provider(provider, 1, steps),
+    )
+    compare(
+        "a picture one by one, beside bare diffusers' batch of 4",
+        4,
+        rounds,
+        lambda: draw_provider(provider, 4, steps),
+        lambda: draw_batch(pipe, 4, steps),
+    )
+
+
+if __name__ == "__main__":
+    main()
