@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.errors import ConfigInvalid, StorageUnavailable
@@ -72,17 +73,29 @@ class Runtime:
     @cached_property
     def signer(self) -> Signer:
         """What signs the images: the configured certificate, else the development one made on first use."""
-        from limner_provenance.credentials import certificate_signer, development_signer
+        from limner_provenance.credentials import certificate_signer, development_signer, keep_anchors
 
-        signing = self.config.signing
+        signing, keys = self.config.signing, self.config.state / "keys"
+        if signing.trust is not None:
+            keep_anchors(keys, self._trusted(signing.trust))
         if (signing.certificate is None) != (signing.key is None):
             missing = "key" if signing.key is None else "certificate"
             raise ConfigInvalid(f"signing.{missing} is missing.", remedy="Give both certificate and key, or neither.")
         if signing.certificate is None or signing.key is None:
-            return development_signer(self.config.state / "keys")
+            return development_signer(keys, timestamp=signing.timestamp)
         return certificate_signer(
             self.config.path(signing.certificate), self.config.path(signing.key), timestamp=signing.timestamp
         )
+
+    def _trusted(self, file: Path) -> bytes:
+        """Read the configured trust anchors, which are kept for ever: old pictures still need them."""
+        path = self.config.path(file)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigInvalid(
+                f"signing.trust: {path} cannot be read: {error.strerror}.", remedy="Name a PEM file of trust anchors."
+            ) from error
 
     def provider(self, name: str) -> Provider:
         """Give a configured provider, made at its first use.

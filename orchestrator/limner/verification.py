@@ -80,6 +80,8 @@ class Verification:
             "credentials": {
                 "state": self.credentials.state,
                 "codes": [f.code for f in self.credentials.failures],
+                "signed_by": self.credentials.common_name,
+                "organisation": self.credentials.organisation,
                 "issuer": self.credentials.issuer,
                 "development": self.credentials.development,
                 "stops_validating": stops.isoformat() if stops else None,
@@ -157,7 +159,8 @@ def _credentials_step(found: Credentials) -> Step:
         codes = ", ".join(dict.fromkeys(f.code for f in found.failures))
         return Step("credentials", "bad", f"invalid: {codes}")
     where = " on this machine only" if found.development else ""
-    return Step("credentials", "good", f"{found.state}{where}, signed by {found.issuer}")
+    signer = ", ".join(name for name in (found.common_name, found.organisation) if name)
+    return Step("credentials", "good", f"{found.state}{where}, signed by {signer or found.issuer}")
 
 
 def _record_steps(config: Config, credentials: Credentials, data: bytes) -> Iterator[Step]:

@@ -63,5 +63,5 @@ def test_every_link_of_the_readme_and_docs_leads_somewhere() -> None:
 def test_the_make_targets_of_the_readme_exist() -> None:
     """`make demo`, `make test` and `make bench` are targets of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"`?make (\w+)", README)):
+    for target in set(re.findall(r"(?:^|`)make (\w+)", README, flags=re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
