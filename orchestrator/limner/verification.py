@@ -69,6 +69,24 @@ class Verification:
         """The credentials' state where all is good; else `invalid`, or `absent` where there are no credentials."""
         return self.credentials.state if self.good or self.credentials.state == "absent" else "invalid"
 
+    @property
+    def states(self) -> dict[str, str]:
+        """What whole credentials state of the picture; those of a forgery are not repeated."""
+        found = self.credentials
+        if found.state in {"absent", "invalid"}:
+            return {}
+        record = found.record or {}
+        model = record.get("model") or {}
+        said = {
+            "made by": found.software_agent,
+            "weights": f"sha256 {model['sha256'][:16]}…" if model.get("sha256") else None,
+            "source type": (found.digital_source_type or "").rpartition("/")[2],
+            "seed": record.get("seed"),
+            "prompt": f"commitment {record['commitments']['prompt'][:16]}…" if "commitments" in record else None,
+            "written by": found.claim_generator,
+        }
+        return {name: value for name, value in said.items() if value}
+
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON document."""
         stops = self.credentials.stops_validating
@@ -86,6 +104,7 @@ class Verification:
                 "development": self.credentials.development,
                 "stops_validating": stops.isoformat() if stops else None,
             },
+            "states": self.states,
             "record_id": self.record_id,
             "steps": [vars(s) for s in self.steps],
             "warnings": list(self.warnings),

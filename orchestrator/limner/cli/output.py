@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from limner.verification import Verification
     from limner_provenance.audit import AuditReport
 
 COLOURS = {
@@ -112,3 +113,17 @@ def show_report(console: Console, report: AuditReport) -> None:
         console.print(f"[{colours[finding.severity]}]{escape(str(finding))}[/]")
     colour = "green" if report.ok else "red"
     console.print(f"[{colour}]{report.verdict}[/{colour}] in {report.seconds:.2f} s")
+
+
+_MARKS = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
+
+
+def show_verification(console: Console, found: Verification) -> None:
+    """Print what a file proves: its numbered steps, what its credentials state, and the verdict."""
+    console.print(f"[bold]{escape(str(found.file))}[/bold] => {paint(found.verdict)}")
+    for number, step in enumerate(found.steps, start=1):
+        console.print(f"  {number}. {_MARKS[step.result]} {step.title}: {escape(step.says)}")
+    for name, value in found.states.items():
+        console.print(f"     [dim]{name}: {escape(value)}[/dim]")
+    for warning in found.warnings:
+        console.print(f"     [yellow]note[/yellow] {escape(warning)}")

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.output import emit_json, out, paint
-from limner.verification import Verification, verify_file
-
-_MARK = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
+from limner.cli.output import emit_json, out, show_verification
+from limner.verification import verify_file
 
 
 def verify(
@@ -24,16 +22,6 @@ def verify(
     if as_json:
         emit_json(found.to_json())
     else:
-        _show(found)
+        show_verification(out(), found)
     if not found.good:
         raise typer.Exit(1)
-
-
-def _show(found: Verification) -> None:
-    console = out()
-    console.print(f"[bold]{found.file}[/bold]", highlight=False)
-    for number, step in enumerate(found.steps, start=1):
-        console.print(f"  {number}. {_MARK[step.result]} {step.title}: {step.says}")
-    for warning in found.warnings:
-        console.print(f"     [yellow]note[/yellow] {warning}")
-    console.print(f"  => {paint(found.verdict)}")

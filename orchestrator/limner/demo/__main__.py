@@ -9,13 +9,13 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from limner import Limner, verify_file
-from limner.cli.output import paint, show_report, table
+from limner.cli.output import paint, show_report, show_verification, table
 from limner.config import Config
 from limner.demo.sheet import Tile, draw_sheet
 from limner.errors import EVERY, PolicyDenied, exit_code
@@ -127,18 +127,12 @@ def _show_denial(limner: Limner, console: Console) -> None:
 def _show_credentials(file: Path, config: Config, folder: Path, console: Console) -> Path:
     """Step 4: the credentials read back, and a tampered copy caught."""
     console.rule("4. What a picture proves, and a forgery")
-    _show_steps(verify_file(file, config=config), console)
+    show_verification(console, verify_file(file, config=config))
     forged = folder / "forged.png"
     forged.write_bytes(_tampered(file.read_bytes()))
-    _show_steps(verify_file(forged, config=config), console)
+    console.print("\nThe same picture with one corner painted over and its credentials put back:")
+    show_verification(console, verify_file(forged, config=config))
     return forged
-
-
-def _show_steps(found: Any, console: Console) -> None:
-    marks = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
-    console.print(f"[bold]{found.file.name}[/bold] => {paint(found.verdict)}")
-    for number, step in enumerate(found.steps, start=1):
-        console.print(f"  {number}. {marks[step.result]} {step.title}: {step.says}")
 
 
 def _tampered(data: bytes) -> bytes:

@@ -96,10 +96,11 @@ def examine(
         log_key: The log's key as the reader knows it; None: the one that the log states (`unpinned`).
 
     Raises:
-        ConfigInvalid: The configuration, or the checkpoint file, cannot be read.
+        ConfigInvalid: The configuration, the key or the checkpoint file cannot be read.
     """
     settings = config if isinstance(config, Config) else load_config(config)
     kept = None if checkpoint is None else _read(Path(checkpoint))
+    _check_key(log_key)
     try:
         with open_log(settings) as log:
             return _examined(settings, log, kept, log_key, None if checkpoint is None else str(checkpoint))
@@ -137,6 +138,23 @@ def _finding(one: object) -> Found:
     row = " ".join(str(getattr(one, part)) for part in ("table", "key") if getattr(one, part))
     column = getattr(one, "column", "")
     return Found(str(getattr(one, "severity", "error")), f"{row}.{column}" if column else row, str(one.what))  # type: ignore[attr-defined]
+
+
+def _check_key(log_key: str | None) -> None:
+    """Tell a key that is none from a log that is not the key's: the former is the reader's slip.
+
+    Raises:
+        ConfigInvalid: It is no verifier key.
+    """
+    from limner_provenance.checkpoint import Verifier
+
+    try:
+        if log_key is not None:
+            Verifier(log_key)
+    except ProvenanceError as error:
+        raise ConfigInvalid(
+            f"LOG_KEY={log_key!r} is no log key.", remedy="Write it as `limner init` printed it: NAME+HASH+KEY."
+        ) from error
 
 
 def _read(path: Path) -> str:

