@@ -64,9 +64,10 @@ def main() -> None:
             with AuditLog.open(url, state=state, read_only=True) as log:
                 report = verify_log(log, payloads=payloads)
             assert report.ok, report.first_error
+            what = "with payloads" if payloads else "without payloads"
             print(
-                f"audit verify {'with' if payloads else 'without'} payloads: {report.size / report.seconds:,.0f} entries/s "
-                f"({report.size:,} entries, {report.checkpoints:,} checkpoints, {report.payloads_opened:,} payloads opened); "
+                f"audit verify {what}: {report.size / report.seconds:,.0f} entries/s ({report.size:,} entries, "
+                f"{report.checkpoints:,} checkpoints, {report.payloads_opened:,} payloads opened); "
                 f"bare {words} {report.size / peer:,.0f}/s; ratio {peer / report.seconds:.3f}"
             )
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

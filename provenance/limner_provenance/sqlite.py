@@ -43,7 +43,7 @@ class Database:
         read_only: whether `write()` is refused.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, busy_seconds: float | None = None) -> None:
         """Take `sqlite:///relative/path` or `sqlite:////absolute/path`; nothing is opened yet.
 
         Raises:
@@ -52,7 +52,7 @@ class Database:
         self.path = database_path(url)
         self.name = str(self.path)
         self.read_only = read_only
-        self._busy = busy_seconds
+        self._busy = BUSY_SECONDS if busy_seconds is None else busy_seconds
         self._immutable = False
         if read_only:
             self._check_readable()

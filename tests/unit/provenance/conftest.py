@@ -14,9 +14,9 @@ from limner_provenance.log import AuditLog
 OpenLog = Callable[..., AuditLog]
 
 
-def open_at(state: Path, **options: bool) -> AuditLog:
+def open_at(state: Path, *, read_only: bool = False) -> AuditLog:
     """Open the log whose whole state lies in one folder."""
-    return AuditLog.open(f"sqlite:///{state / 'audit.db'}", state=state, **options)
+    return AuditLog.open(f"sqlite:///{state / 'audit.db'}", state=state, read_only=read_only)
 
 
 @pytest.fixture
