@@ -64,7 +64,8 @@ def as_html(executed: Any) -> str:
         from nbconvert import HTMLExporter
     except ImportError as error:
         raise ExtraMissing("nbconvert") from error
-    page, _ = HTMLExporter(exclude_input=True, embed_images=True).from_notebook_node(executed)
+    exporter: Any = HTMLExporter
+    page, _ = exporter(exclude_input=True, embed_images=True).from_notebook_node(executed)
     return str(page)
 
 

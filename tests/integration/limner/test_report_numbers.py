@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from limner.report import History, Wall, examine, make_sample, numbers, open_pictures, read_history
+from limner.report.libraries import polars
 from limner.report.pictures import credential_rows
 
 pytest.importorskip("polars")
@@ -70,7 +71,7 @@ def test_the_sample_shows_every_kind_of_end(history: History) -> None:
 
 def test_outcomes(history: History, sql: Sql) -> None:
     """Requests by outcome equal a CASE over each record's steps, and their shares are of the total."""
-    expected = dict(sql(f"SELECT outcome, COUNT(*) FROM ({OUTCOME}) GROUP BY outcome"))
+    expected: dict[str, int] = dict(sql(f"SELECT outcome, COUNT(*) FROM ({OUTCOME}) GROUP BY outcome"))
     found = numbers.outcomes(history)
     assert dict(found.select("outcome", "requests").rows()) == expected
     assert found["share"].sum() == pytest.approx(1)
@@ -118,7 +119,7 @@ def test_rule_firings(history: History, sql: Sql) -> None:
     found = numbers.rule_firings(history)
     columns = ("rule", "stage", "mode", "fired", "decided")
     assert sorted(row for row in found.select(columns).rows() if row[3]) == sorted(fired)
-    judged = Counter(
+    judged: Counter[str] = Counter(
         dict(sql("SELECT json_extract(leaf, '$.data.stage'), COUNT(*) FROM entry WHERE step='judged' GROUP BY 1"))
     )
     judged["candidate"] = sql("SELECT COUNT(*) FROM entry, json_each(leaf, '$.data.candidates') WHERE step='planned'")[
@@ -130,7 +131,7 @@ def test_rule_firings(history: History, sql: Sql) -> None:
 
 def test_rules_that_never_fired_are_not_forgotten(history: History) -> None:
     """A rule that was in force and never fired is a row with 0, by its name in the pack."""
-    quiet = numbers.rule_firings(history).filter(numbers.polars().col("fired") == 0)
+    quiet = numbers.rule_firings(history).filter(polars().col("fired") == 0)
     assert quiet.select("rule", "title").rows() == [("S-130", "No politicians")]
 
 
@@ -198,7 +199,7 @@ def test_step_times(history: History, sql: Sql) -> None:
         FROM timed WHERE us IS NOT NULL AND (stage IS NOT NULL AND step = 'judged'
             OR step IN ('planned', 'attempted', 'produced', 'attempt_failed', 'sealed', 'delivered')) GROUP BY name"""
     )
-    found = numbers.step_times(history).cast({"step": numbers.polars().String})
+    found = numbers.step_times(history).cast({"step": polars().String})
     assert {
         step: (n, round(total * 1000)) for step, n, total in found.select("step", "requests", "total_ms").rows()
     } == {name: (n, us) for name, n, us in rows}
@@ -229,7 +230,7 @@ def test_scores(history: History, sql: Sql) -> None:
         """SELECT COUNT(*) FROM entry WHERE step = 'judged' AND json_extract(leaf, '$.data.stage') = 'image'
         AND json_extract(leaf, '$.payloads.input.id') IN (SELECT id FROM erasure)"""
     )
-    shown = history.evidence.filter(numbers.polars().col("payload") == "opened").select("record", "image").unique()
+    shown = history.evidence.filter(polars().col("payload") == "opened").select("record", "image").unique()
     assert (shown.height, history.evidence.select("record", "image").unique().height) in {
         (judged - erased, judged),
         (0, erased),  # no detector is installed, so there is no score to show
