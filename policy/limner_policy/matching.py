@@ -5,7 +5,10 @@ Knows texts and conditions, not rules or verdicts. A built matcher never changes
 
 from __future__ import annotations
 
+import bisect
 import functools
+import heapq
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +23,8 @@ MAX_SPANS = 16
 SET_MEMORY = 64 * 1024 * 1024
 """Upper bound in bytes of the RE2 set's automaton."""
 
-Hits = dict[Condition, set[Span]]
+Place = tuple[int, int]
+Hits = dict[Condition, set[tuple[str, int, int]]]
 
 
 class Matcher:
@@ -42,7 +46,7 @@ class Matcher:
             if text.folded.original:
                 self._terms.search(text, name, hits)
                 self._patterns.search(text.folded, name, hits)
-        return {condition: tuple(sorted(spans)[:MAX_SPANS]) for condition, spans in hits.items()}
+        return {condition: _first(places) for condition, places in hits.items()}
 
 
 class _Text:
@@ -96,32 +100,45 @@ class _TermMatcher:
     def search(self, text: _Text, name: str, hits: Hits) -> None:
         if self._automaton is None:
             return
-        found: dict[tuple[Terms, bool], set[Span]] = {}
+        found: dict[tuple[Terms, bool], set[Place]] = {}
         for reading in text.readings:
             self._search_words(reading, text.folded, name, found)
-        for (condition, excepting), spans in found.items():
+        for (condition, excepting), places in found.items():
             if not excepting:
-                phrases = found.get((condition, True), ())
-                counted = {span for span in spans if not any(_inside(span, phrase) for phrase in phrases)}
+                counted = _outside(places, found.get((condition, True), set()))
                 if counted:
-                    hits.setdefault(condition, set()).update(counted)
+                    hits.setdefault(condition, set()).update((name, *place) for place in counted)
 
     def _search_words(
-        self, reading: Reading, folded: Folded, name: str, found: dict[tuple[Terms, bool], set[Span]]
+        self, reading: Reading, folded: Folded, name: str, found: dict[tuple[Terms, bool], set[Place]]
     ) -> None:
         origins: list[int] | None = None
         for end, (key, owners) in self._automaton.iter(reading.words):
             origins = origins or reading.origins()
             start = end - len(key) + 1 + key.startswith(" ")
             last = end - key.endswith(" ")
-            span = Span(name, *folded.span(origins[start], origins[last] + 1))
+            place = folded.span(origins[start], origins[last] + 1)
             for owner in owners:
                 if name in owner[0].fields:
-                    found.setdefault(owner, set()).add(span)
+                    found.setdefault(owner, set()).add(place)
 
 
-def _inside(span: Span, phrase: Span) -> bool:
-    return phrase.start <= span.start and span.end <= phrase.end
+def _first(places: Iterable[tuple[str, int, int]]) -> tuple[Span, ...]:
+    return tuple(Span(*place) for place in heapq.nsmallest(MAX_SPANS, places))
+
+
+def _outside(places: set[Place], phrases: set[Place]) -> set[Place]:
+    """The places that lie inside no phrase."""
+    if not phrases:
+        return places
+    starts, ends, furthest = [], [], 0
+    for start, end in sorted(phrases):
+        furthest = max(furthest, end)
+        starts.append(start)
+        ends.append(furthest)
+    # Of the phrases that begin at or before a place, the one that reaches furthest holds it if any does.
+    holders = ((place, bisect.bisect_right(starts, place[0]) - 1) for place in places)
+    return {place for place, index in holders if index < 0 or ends[index] < place[1]}
 
 
 def _automaton(words_to_payload: dict[str, Any]) -> Any:
@@ -186,22 +203,18 @@ class _PatternMatcher:
         if self._set is None:
             return
         self._search_text(folded.original, lambda start, end: (start, end), name, hits)
-        if folded.origins is not None:
+        if not folded.original.isascii():
             self._search_text(folded.text, folded.span, name, hits)
 
-    def _search_text(self, text: str, place: Callable[[int, int], tuple[int, int]], name: str, hits: Hits) -> None:
+    def _search_text(self, text: str, place: Callable[[int, int], Place], name: str, hits: Hits) -> None:
         found = self._set.Match(text.encode())
         if self._sentinel not in found:
             raise MemoryError("RE2 gave up on a text")
         for index in found:
             if index != self._sentinel and name in self._conditions[index].fields:
-                spans = hits.setdefault(self._conditions[index], set())
-                spans.update(self._spans(index, text, place, name))
+                places = hits.setdefault(self._conditions[index], set())
+                places.update((name, *place(start, end)) for start, end in self._spans(index, text) if end > start)
 
-    def _spans(self, index: int, text: str, place: Callable[[int, int], tuple[int, int]], name: str) -> Iterable[Span]:
-        for count, match in enumerate(self._compiled[index].finditer(text)):
-            if count == MAX_SPANS:
-                return
-            start, end = match.span()
-            if end > start:
-                yield Span(name, *place(start, end))
+    def _spans(self, index: int, text: str) -> Iterable[Place]:
+        matches = itertools.islice(self._compiled[index].finditer(text), MAX_SPANS)
+        return (match.span() for match in matches)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _CONFUSABLES = str.maketrans(
@@ -37,7 +37,6 @@ _SINGLES = re.compile(r" . . . ")
 _SPACED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*~/|-][^\W_]){2,}(?![^\W_])")
 
 
-@functools.lru_cache(maxsize=65_536)
 def fold_character(character: str) -> str:
     """The folded form of one character: zero, one or a few characters."""
     if ord(character) in _BOXED:
@@ -56,37 +55,45 @@ def _is_accent(character: str) -> bool:
     return order >= 200 or 10 <= order <= 36 or order == 1
 
 
-@dataclass(frozen=True, slots=True)
+class _FoldTable(dict[int, str]):
+    """Folded forms by code point, for `str.translate`; filled as characters are met, up to a bound."""
+
+    def __missing__(self, code: int) -> str:
+        piece = fold_character(chr(code))
+        if len(self) < 65_536:
+            self[code] = piece
+        return piece
+
+
+_FOLDS = _FoldTable()
+
+
+@dataclass(frozen=True)
 class Folded:
-    """A text, its folded form, and for each folded character the code point of the original it came from."""
+    """A text and its folded form."""
 
     original: str
     text: str
-    origins: tuple[int, ...] | None
-    """None where folding kept every position (an ASCII text)."""
+
+    @functools.cached_property
+    def origins(self) -> Sequence[int]:
+        """For each folded character the code point of the original it came from; made when first asked for."""
+        if self.original.isascii():
+            return range(len(self.original))
+        return [index for index, character in enumerate(self.original) for _ in _FOLDS[ord(character)]]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original's code points for folded positions `start` to `end` (exclusive, not empty)."""
-        if self.origins is None:
-            return start, end
         first, last = self.origins[start], self.origins[end - 1] + 1
         # What folded to nothing right behind the match (an accent, a joiner) belongs to its last letter.
-        while last < len(self.original) and not fold_character(self.original[last]):
+        while last < len(self.original) and not _FOLDS[ord(self.original[last])]:
             last += 1
         return first, last
 
 
 def fold(text: str) -> Folded:
     """Fold a whole text."""
-    if text.isascii():
-        return Folded(text, text.lower(), None)
-    pieces: list[str] = []
-    origins: list[int] = []
-    for index, character in enumerate(text):
-        piece = fold_character(character)
-        pieces.append(piece)
-        origins.extend([index] * len(piece))
-    return Folded(text, "".join(pieces), tuple(origins))
+    return Folded(text, text.lower() if text.isascii() else text.translate(_FOLDS))
 
 
 def words(folded: str) -> str:

@@ -1,0 +1,36 @@
+"""The how-to page: its pack loads, its program runs, and its printed lines are what comes out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from limner_policy.conditions import FACTS
+from limner_policy.duties import KNOWN_DUTIES
+from limner_policy.when import PREDICATES
+
+PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The YAML of the page saved under its name, the Python of the page executed, the output as shown."""
+    (pack,), (program,), (output, *_) = blocks("yaml"), blocks("python"), blocks("text")
+    (tmp_path / "house.policy.yaml").write_text(pack)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, str(PAGE), "exec"), {})
+    assert capsys.readouterr().out == output
+
+
+def test_the_page_names_the_whole_vocabulary() -> None:
+    """Every predicate, fact and duty of the language stands on the page."""
+    text = PAGE.read_text()
+    missing = [word for word in (*PREDICATES, *FACTS, *KNOWN_DUTIES) if f"`{word}" not in text]
+    assert missing == []
