@@ -127,7 +127,14 @@ def _scores(axes: Any, row: int, known: Any) -> None:
         name = f"{verdict.replace('_', ' ')}  {len(values):,}" if row == 0 and values else None
         axes.scatter(values, heights, s=22, color=COLOURS[verdict], alpha=0.75, linewidths=0, label=name)
     if row == 0 and known.height:
-        axes.legend(title="image's verdict", loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5, frameon=False)
+        axes.legend(
+            title="image's verdict",
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            fontsize=8.5,
+            title_fontsize=8.5,
+            frameon=False,
+        )
 
 
 def _thresholds(axes: Any, row: int, thresholds: Any) -> None:

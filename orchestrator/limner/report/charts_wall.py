@@ -72,7 +72,7 @@ def _tile(axes: Any, picture: Picture, x: float, y: float) -> None:
 
 def _credentials(picture: Picture) -> str:
     if picture.credentials is None:
-        return "no credentials"
+        return "never signed" if picture.state in {"withheld", "not sealed"} else "not checked"
     return picture.credentials.state + (" (dev)" if picture.credentials.development else "")
 
 

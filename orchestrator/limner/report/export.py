@@ -20,8 +20,9 @@ def main() -> None:
     parser.add_argument("notebook", type=Path)
     parser.add_argument("folder", type=Path, help="where the PNG files go")
     parser.add_argument("--html", type=Path, help="also write the executed notebook as one HTML file")
+    parser.add_argument("--as-is", action="store_true", help="take the outputs that are there; run nothing")
     asked = parser.parse_args()
-    executed = execute(asked.notebook)
+    executed = _read(asked.notebook) if asked.as_is else execute(asked.notebook)
     asked.folder.mkdir(parents=True, exist_ok=True)
     for name, png in figures(executed):
         (asked.folder / f"{name}.png").write_bytes(png)
@@ -37,13 +38,20 @@ def execute(notebook: Path, *, timeout: int = 600) -> Any:
         nbclient.exceptions.CellExecutionError: A cell raised, e.g. because the log is not clean.
     """
     try:
-        import nbformat
         from nbclient import NotebookClient
     except ImportError as error:
         raise ExtraMissing("nbclient") from error
-    read = nbformat.read(notebook, as_version=4)
+    read = _read(notebook)
     folder = {"metadata": {"path": str(notebook.resolve().parent)}}
     return NotebookClient(read, timeout=timeout, kernel_name="python3", resources=folder).execute()
+
+
+def _read(notebook: Path) -> Any:
+    try:
+        import nbformat
+    except ImportError as error:
+        raise ExtraMissing("nbformat") from error
+    return nbformat.read(notebook, as_version=4)
 
 
 def figures(executed: Any) -> Iterator[tuple[str, bytes]]:
@@ -55,7 +63,7 @@ def figures(executed: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def as_html(executed: Any) -> str:
-    """Give an executed notebook as one HTML page without its code.
+    """Give an executed notebook as one HTML page without its code, which loads nothing from anywhere.
 
     Raises:
         ExtraMissing: nbconvert is not installed.
@@ -65,7 +73,13 @@ def as_html(executed: Any) -> str:
     except ImportError as error:
         raise ExtraMissing("nbconvert") from error
     exporter: Any = HTMLExporter
-    page, _ = exporter(exclude_input=True, embed_images=True).from_notebook_node(executed)
+    # nbconvert's page asks content networks for scripts unless their addresses are emptied.
+    offline = dict.fromkeys(
+        ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url", "html_manager_semver_range"), ""
+    )
+    page, _ = exporter(exclude_input=True, exclude_output_prompt=True, embed_images=True, **offline).from_notebook_node(
+        executed
+    )
     return str(page)
 
 

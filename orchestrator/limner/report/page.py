@@ -138,9 +138,14 @@ def open_requests_table(history: History) -> Table:
 
 
 def seeds_table(history: History, *, limit: int = 50) -> Table:
-    """List the pictures with what makes them again, and say how many cannot be."""
+    """List the pictures with what makes them again, and say how many have it."""
     rows = numbers.seeds(history)
     again = int(rows["again"].sum())
-    note = "“again”: seed and model digest are both recorded, so the same picture can be made again alone."
+    note = "“again?”: both are recorded, so the same engine on the same machine can make that picture again, alone."
     shown = rows.rename({"again": "again?"}).drop("provider")
-    return table(f"{again:,} of {count(rows.height, 'picture')} can be made again", shown, note=note, limit=limit)
+    return table(
+        f"{again:,} of {count(rows.height, 'picture')} have both seed and model digest on record",
+        shown,
+        note=note,
+        limit=limit,
+    )

@@ -120,12 +120,12 @@ def _house(folder: Path, *, starter: bool) -> Config:
 def _requests(config: Config) -> Iterator[dict[str, Any]]:
     """Give the sample's requests: mostly good ones, each third one by another engine, some that cannot end well."""
     engines = ("patterns", "studio", "patterns", "atelier")
-    for number in range(32):
+    for number in range(24):
         subject, person = _SUBJECTS[number % len(_SUBJECTS)], _PEOPLE[(number // 3) % len(_PEOPLE)]
         engine = engines[number % len(engines)]
         yield {"prompt": subject, "seed": 100 + number, "n": 1 + number % 3 % 2, "provider": engine, "context": person}
-        if number % 8 == 3:
-            yield {"prompt": _REFUSED[number // 8], "provider": engine, "context": person}
+        if number % 6 == 3:
+            yield {"prompt": _REFUSED[number // 6], "provider": engine, "context": person}
     if "starter" in config.providers:
         for number, (subject, n, seed) in enumerate(
             (("red apple", 1, 7), ("rocket", 2, 7), ("fox", 1, None), ("owl", 1, 9))

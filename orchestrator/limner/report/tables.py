@@ -45,6 +45,8 @@ class Table:
             else ""
         )
         title = f'<div style="font-weight:bold;font-size:15px;color:{INK}">{html.escape(self.title)}</div>'
+        if not self.rows:
+            return f'<div style="margin:8px 0 14px 0">{title}{note}</div>'
         style = "border-collapse:collapse;font-size:13px;margin:6px 0 0 0;border:none"
         return (
             f'<div style="margin:8px 0 14px 0">{title}{note}<table style="{style}"><tr>{heads}</tr>{body}</table></div>'
