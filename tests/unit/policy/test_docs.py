@@ -9,6 +9,8 @@ import pytest
 
 from limner_policy.conditions import FACTS
 from limner_policy.duties import KNOWN_DUTIES
+from limner_policy.errors import PolicyFileError
+from limner_policy.loading import load_pack_bytes
 from limner_policy.when import PREDICATES
 
 PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
@@ -27,6 +29,14 @@ def test_the_page_runs_as_printed(
     monkeypatch.chdir(tmp_path)
     exec(compile(program, str(PAGE), "exec"), {})
     assert capsys.readouterr().out == output
+
+
+def test_the_pages_mistakes_are_told_as_printed() -> None:
+    """The page's pack with two slips gives exactly the messages that the page shows."""
+    slips = blocks("yaml")[0].replace("severity: high", "severity: hihg").replace("- audience:", "- audiense:")
+    with pytest.raises(PolicyFileError) as caught:
+        load_pack_bytes(slips.encode(), "house.policy.yaml")
+    assert f"{caught.value}\n" == blocks("text")[1]
 
 
 def test_the_page_names_the_whole_vocabulary() -> None:
