@@ -47,7 +47,8 @@ def canonical(value: Any, *, where: str = "value") -> str:
         EntryInvalid: `value` holds something that has no canonical form; the message names the path of the field and
             its type, never its content.
     """
-    _check(value, where, 0)
+    if not _is_plain(value, 0):
+        _check(value, where, 0)
     text = _encode(value)
     if not text.isascii():
         _check_surrogates(value, text, where)
@@ -79,6 +80,23 @@ def read_canonical(text: str) -> Any:
         except EntryInvalid as error:
             raise ValueError(str(error)) from None
     return value
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Say quickly whether there is certainly nothing to refuse; `_check` finds out what it is, and where."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    if depth >= MAX_DEPTH:
+        return False
+    if kind is dict:
+        keys = all(type(key) is str and key.isascii() for key in value)
+        return keys and all(type(item) is str or _is_plain(item, depth + 1) for item in value.values())
+    if kind is list:
+        return all(type(item) is str or _is_plain(item, depth + 1) for item in value)
+    return False
 
 
 def _check(value: Any, path: str, depth: int) -> None:

@@ -7,6 +7,7 @@ of who asks for it, and why.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, select
@@ -24,7 +25,24 @@ _IDS = 800
 """Ids in one `erased` entry, so that it stays below 64 KiB."""
 
 
-def erase(opened: Opened, writer: Writer, subject: str) -> Entry | None:
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an erasure did.
+
+    Attributes:
+        entries: the `erased` entries that record it; none where nothing was held.
+        keys: ids of the destroyed data keys.
+        payloads: ids of the erased payloads, objects included.
+        objects: how many of them were stored objects.
+    """
+
+    entries: tuple[Entry, ...]
+    keys: tuple[str, ...]
+    payloads: tuple[str, ...]
+    objects: int
+
+
+def erase(opened: Opened, writer: Writer, subject: str) -> Erasure:
     """Erase what is sealed under the keys of `subject` (the name that keys are kept under).
 
     Raises:
@@ -32,21 +50,22 @@ def erase(opened: Opened, writer: Writer, subject: str) -> Entry | None:
     """
     assert opened.keys is not None
     keys = opened.keys.of_subject(subject)
+    # From here on this process seals under new keys; what is under the old ones and still queued is written first.
     opened.keys.forget(keys)
-    payloads = _sealed_under(opened.database, tables.payload, keys)
+    writer.flush()
     objects = _sealed_under(opened.database, tables.asset, keys)
-    last = None
-    for some_keys, some_payloads in _portions(keys, payloads + objects):
-        data = {"keys": some_keys, "payloads": some_payloads}
-        draft = Draft(make_entry("erased", None, data, {}), erased=[*some_keys, *some_payloads])
-        last = writer.append(draft)
-    entry = last.wait() if last is not None else None
+    payloads = _sealed_under(opened.database, tables.payload, keys) + objects
+    pending = []
+    for some_keys, some_payloads in _portions(keys, payloads):
+        entry = make_entry("erased", None, {"keys": some_keys, "payloads": some_payloads}, {})
+        pending.append(writer.append(Draft(entry, erased=[*some_keys, *some_payloads])))
+    entries = tuple(item.wait() for item in pending)
     opened.keys.destroy(keys)
     for name in objects:
         opened.assets.remove(name)
-    if entry is not None:
+    if entries:
         opened.database.truncate_wal()
-    return entry
+    return Erasure(entries, tuple(keys), tuple(payloads), len(objects))
 
 
 def _sealed_under(database: Database, table: Table, keys: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from limner_provenance import opening
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
+from limner_provenance.erasure import Erasure, erase
 from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, StorageUnavailable
 from limner_provenance.locks import RecordLocks
 from limner_provenance.reading import ConsistencyProof, Head, InclusionProof, PayloadFacts, Reader
@@ -131,23 +132,20 @@ class AuditLog:
             check_name(name, "The payload"): seal_payload(name, value, key) for name, value in payloads.items()
         }, key.id
 
-    def erase(self, *, subject: str | None = None, record: str | None = None) -> Entry | None:
+    def erase(self, *, subject: str | None = None, record: str | None = None) -> Erasure:
         """Erase everything kept about a subject (or about a record without a subject), and log that; blocks.
 
         Destroys the data keys (so that copies and backups become unreadable), the ciphertexts and with them the salts.
         The log names ids of payloads and keys, never the subject.
 
         Returns:
-            The last `erased` entry, or None where nothing was held.
+            What was destroyed, and the entries that say so; none where nothing was held.
 
         Raises:
             EntryInvalid: neither or both of `subject` and `record` are given.
         """
         if (subject is None) == (record is None):
             raise EntryInvalid("Erasure takes either subject or record.", remedy="Give one of the two.")
-        from limner_provenance.erasure import erase
-
-        self._writing().flush()
         return erase(self._opened, self._writing(), _subject(subject, record))
 
     def flush(self) -> None:

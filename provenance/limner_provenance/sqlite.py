@@ -70,8 +70,8 @@ class Database:
         beside = os.access(self.path.parent, os.W_OK)
         if beside and os.access(self.path, os.R_OK):
             return
-        # Without a -wal file nothing is pending, so the file alone is the whole database.
-        self._immutable = not wal.exists() or wal.stat().st_size == 0
+        # Without -wal and -shm files nobody writes and nothing is pending: the file alone is the whole database.
+        self._immutable = not wal.exists() and not self.path.with_name(self.path.name + "-shm").exists()
 
     def _engine(self, begin: str, *, writing: bool) -> Engine:
         """Make the engine; the two events are SQLAlchemy's documented way to own BEGIN with pysqlite."""
@@ -170,9 +170,13 @@ class Database:
             raw.text_factory = str
 
     def truncate_wal(self) -> None:
-        """Move everything into the database file and empty the -wal file, so that no old page stays there."""
+        """Move everything into the database file and empty the -wal file, so that no old page stays there.
+
+        While somebody reads an older state it can only be tried; the next writer to close the database does it.
+        """
         if self._writer is not None:
             with self.translated(), contextlib.closing(self._connect(writing=True)) as connection:
+                connection.execute("PRAGMA busy_timeout=1000").fetchall()
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:

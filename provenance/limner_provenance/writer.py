@@ -93,7 +93,10 @@ class Writer:
                 self._thread.start()
             self._queue.append(pending)
             self._unfinished += 1
-            self._changed.notify_all()
+            # The writer waits for the first entry, then for as many as came last time; waking it for each one in
+            # between would only take the interpreter away from those who append.
+            if len(self._queue) == 1 or len(self._queue) >= self._last:
+                self._changed.notify_all()
         return pending
 
     def check_process(self) -> None:
@@ -178,6 +181,7 @@ class Writer:
             self._fail_queued({pending.entry.record for pending in batch if pending.entry.record})
         else:
             for offset, pending in enumerate(batch):
+                pending.draft.sealed = ()
                 pending.durable.set_result(pending.entry.at(done.start + offset))
             self._finished(len(batch))
 
@@ -209,6 +213,7 @@ class Writer:
             wrapped.__cause__ = error
             error = wrapped
         for pending in batch:
+            pending.draft.sealed = ()
             pending.durable.set_exception(error)
         self._finished(len(batch))
 

@@ -75,12 +75,19 @@ class PayloadCheck:
             try:
                 blob = self._opened.assets.read(ref.id)
             except ProvenanceError as error:
-                self._report.error(str(error), "objects", ref.id)
+                self._no_object(ref, error)
                 continue
             if checked(ref.id, blob) and key != _key_of(blob):
                 self._report.error("The object is sealed under another key.", "asset", ref.id, "key_id")
             self._blob("objects", index, ref, blob, "")
         self._missing("asset", missing)
+
+    def _no_object(self, ref: PayloadRef, error: ProvenanceError) -> None:
+        """An object that cannot be read is an error, unless it was erased since this verification began."""
+        if self._erased_meanwhile([ref.id]):
+            self._report.payloads_erased += 1
+        else:
+            self._report.error(str(error), "objects", ref.id)
 
     def _rows(self, table: Table, column: Any, ids: Sequence[str]) -> dict[str, Any]:
         query = select(table.c.id, column).where(table.c.id.in_(ids))
@@ -108,7 +115,7 @@ class PayloadCheck:
 
     def _without_key(self, index: int, ref: PayloadRef, key: str, error: KeyUnavailable) -> None:
         """The ciphertext is unchanged, and its key is not at hand: erased, lost, or not given to us."""
-        if self._erased([key]):
+        if self._erased([key]) or self._erased_meanwhile([ref.id, key]):
             self._report.payloads_erased += 1
         elif self._opened.keys is None:
             self._report.payloads_not_opened += 1
@@ -129,6 +136,12 @@ class PayloadCheck:
     def _erased(self, ids: Sequence[str]) -> set[str]:
         table = tables.erasure
         return {row[0] for row in self._connection.execute(select(table.c.id).where(table.c.id.in_(ids)))}
+
+    def _erased_meanwhile(self, ids: Sequence[str]) -> bool:
+        """Say whether ids were erased by now; objects and keys are not part of the snapshot that is verified."""
+        table = tables.erasure
+        with self._opened.database.read() as fresh:
+            return fresh.execute(select(table.c.id).where(table.c.id.in_(ids))).first() is not None
 
     def finish(self) -> None:
         """Find rows and objects that no entry refers to."""

@@ -420,6 +420,24 @@ def test_odd_records_and_clocks_are_said(log: AuditLog) -> None:
     assert "delivered cannot follow accepted" in report.findings[0].what
 
 
+def test_an_erasure_during_a_verification_is_no_alarm(tmp_path: Path, open_log: OpenLog) -> None:
+    """Objects and keys that are erased while a verification runs are counted as erased, and nothing else is."""
+    with open_log(tmp_path) as log, open_log(tmp_path, read_only=True) as reading:
+        for number in range(1100):
+            log.append("opened", data={"n": number})
+        log.append("accepted", record="r-1", payloads={"p": 1, "image": b"x"}, subject="alice").wait(10)
+        log.append("accepted", record="r-2", payloads={"p": 2}, subject="bob").wait(10)
+        erased: list[object] = []
+
+        def erase(_step: str, _done: int, _total: int) -> None:
+            if not erased:
+                erased.append(log.erase(subject="alice"))
+
+        report = verify(reading, on_progress=erase)
+    assert report.ok, report.findings
+    assert (report.payloads_opened, report.payloads_erased) == (1, 2)
+
+
 def restore(sample: Path, template: Path) -> None:
     """Put the databases back as they were."""
     for name in ("audit.db", "keys.db"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from limner_provenance.audit import verify
 from limner_provenance.checkpoint import Verifier
 from limner_provenance.errors import (
     AuditError,
@@ -228,9 +229,10 @@ def test_erasure_takes_the_subject_s_payloads_and_nothing_else(log: AuditLog, tm
     """Keys, rows and objects of a subject go; another subject's stay; the log names ids, never the subject."""
     alice = log.append("accepted", record="r-1", payloads={"prompt": "a", "image": b"pixels"}, subject="alice").wait(10)
     bob = log.append("accepted", record="r-2", payloads={"prompt": "b"}, subject="bob").wait(10)
-    erased = log.erase(subject="alice")
-    assert erased is not None
+    erasure = log.erase(subject="alice")
+    (erased,) = erasure.entries
     assert "alice" not in erased.leaf
+    assert (len(erasure.keys), len(erasure.payloads), erasure.objects) == (1, 2, 1)
     for ref in alice.payloads.values():
         assert ref.id in erased.data["payloads"]
         with pytest.raises(PayloadErased, match=f"entry {erased.index}"):
@@ -238,7 +240,7 @@ def test_erasure_takes_the_subject_s_payloads_and_nothing_else(log: AuditLog, tm
     assert log.payload(bob.payloads["prompt"]) == "b"
     objects = [path for path in (tmp_path / "state" / "assets").rglob("*") if path.is_file()]
     assert objects == []
-    assert log.erase(subject="nobody") is None
+    assert log.erase(subject="nobody").entries == ()
 
 
 def test_a_subject_can_come_back_after_erasure(log: AuditLog) -> None:
@@ -403,3 +405,26 @@ def test_a_missing_and_a_changed_object(log: AuditLog, tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(PayloadMissing):
         log.payload(ref)
+
+
+def test_a_large_erasure_fits_its_entries(log: AuditLog) -> None:
+    """An erasure of thousands of payloads is told in several entries, and every payload is gone."""
+    for number in range(1000):
+        log.append("planned", record=f"r-{number}", payloads={"a": 1, "b": 2}, subject="alice")
+    erasure = log.erase(subject="alice")
+    assert (len(erasure.entries), len(erasure.keys), len(erasure.payloads)) == (3, 1, 2000)
+    report = verify(log, payloads=True)
+    assert (report.ok, report.payloads_erased, report.payloads_opened) == (True, 2000, 0)
+
+
+def test_one_record_can_be_erased_alone(log: AuditLog) -> None:
+    """Payloads without a subject belong to their record, which can be erased without touching others."""
+    first = log.append("accepted", record="r-1", payloads={"p": 1}).wait(10)
+    second = log.append("accepted", record="r-2", payloads={"p": 2}).wait(10)
+    log.erase(record="r-1")
+    with pytest.raises(PayloadErased):
+        log.payload(first.payloads["p"])
+    assert log.payload(second.payloads["p"]) == 2
+    for wrong in ({}, {"subject": "a", "record": "b"}):
+        with pytest.raises(EntryInvalid, match="either subject or record"):
+            log.erase(**wrong)
