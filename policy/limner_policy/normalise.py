@@ -160,22 +160,31 @@ def _reread(folded: str, runs: list[tuple[int, int]], table: dict[int, int]) -> 
 
 def _unleet(run: str, table: dict[int, int]) -> str:
     """Read the signs of one run as letters, but leave closing punctuation, numbers and units such as 4k alone."""
-    core = run.rstrip("@$!|+€")
+    core = run.rstrip("!|+")
     letters = sum(character.isalpha() for character in core)
     signs = sum(character in _LEET for character in core)
     mixed = letters >= 2 or (letters and signs > letters)
     return (core.translate(table) if mixed else core) + run[len(core) :]
 
 
-def spaced_out(folded: str) -> Iterator[tuple[str, list[int]]]:
-    """Runs of at least three single letters with one separator between (`n.u.d.e`): the word and its positions."""
+def joined(folded: str) -> tuple[str, list[int]]:
+    """The text with each run of three or more single letters (`n.u.d.e`) put together, and its positions in `folded`.
+
+    A run has one separator between its letters; two end it, so `s e v e r e d  h e a d` is two words.
+    """
+    pieces: list[str] = []
+    positions: list[int] = []
+    behind = 0
     for run in _SPACED_OUT.finditer(folded):
-        positions = list(range(run.start(), run.end(), 2))
-        yield "".join(folded[position] for position in positions), positions
+        places = [*range(behind, run.start()), *range(run.start(), run.end(), 2)]
+        pieces.append(folded[behind : run.start()] + folded[run.start() : run.end() : 2])
+        positions += places
+        behind = run.end()
+    return "".join((*pieces, folded[behind:])), [*positions, *range(behind, len(folded) + 1)]
 
 
 def may_be_spaced_out(plain_words: str) -> bool:
-    """A quick look at `words(…)`: without three single letters in a row, `spaced_out` finds nothing."""
+    """A quick look at `words(…)`: without three single letters in a row, `joined` changes nothing."""
     return _SINGLES.search(plain_words) is not None
 
 
@@ -202,10 +211,13 @@ class Reading:
 
 
 def readings(folded: str) -> tuple[Reading, ...]:
-    """All readings of a folded text: as it stands, without leetspeak, and each spaced-out word."""
+    """All readings of a folded text: as it stands, without leetspeak, and with spaced-out words joined."""
     found = [Reading(words(view), functools.partial(word_origins, view)) for view in views(folded)]
     if any(may_be_spaced_out(reading.words) for reading in found):
-        for word, positions in spaced_out(folded):
-            places = [positions[0], *positions, positions[-1]]
-            found.extend(Reading(f" {view} ", functools.partial(list, places)) for view in views(word))
+        text, positions = joined(folded)
+        found += [Reading(words(view), functools.partial(_through, view, positions)) for view in views(text)]
     return tuple(found)
+
+
+def _through(view: str, positions: list[int]) -> list[int]:
+    return [positions[origin] for origin in word_origins(view)]
