@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -90,6 +91,7 @@ def main() -> None:
     options = parser.parse_args()
     rounds, steps = options.rounds, options.steps
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the provider does so: the peer shall have it too
     import torch
 
     torch.set_num_threads(options.threads)  # the setting holds for a thread: the peer draws in this one

@@ -6,6 +6,7 @@ Only this module and `_prompts` import torch and diffusers; both run in a worker
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -224,6 +225,9 @@ def load(
 
 
 def _libraries() -> tuple[Any, Any, Any]:
+    # On a machine that others use too, torch's threads spin for each other: a picture of half a second was seen to
+    # take twenty, and under two with threads that sleep instead. The runtime reads this when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import diffusers
         import torch

@@ -79,7 +79,7 @@ def read_pipeline_folder(path: Path, *, variant: str | None = None, weights: boo
         variant=chosen,
         vae_scale=scale,
         native_side=_value(unet, "sample_size", int, path / "unet") * scale,
-        token_limit=_value(read_json(path / "tokenizer" / "tokenizer_config.json"), "model_max_length", int, path),
+        token_limit=_token_limit(path),
     )
 
 
@@ -178,6 +178,16 @@ def _shard_indexes(part: Path, variant: str | None) -> list[Path]:
 def _shards(index: Path) -> set[Path]:
     weight_map = _value(read_json(index), "weight_map", dict, index)
     return {index.parent / str(name) for name in weight_map.values()}
+
+
+def _token_limit(path: Path) -> int:
+    """Give the lesser of what tokenizer and text encoder say; a tokenizer without a limit says a huge number."""
+    tokenizer = read_json(path / "tokenizer" / "tokenizer_config.json").get("model_max_length")
+    encoder = read_json(path / "text_encoder" / "config.json").get("max_position_embeddings")
+    said = [limit for limit in (tokenizer, encoder) if isinstance(limit, int) and limit > 2]
+    if not said:
+        raise _bad(path / "text_encoder" / "config.json", "does not say max_position_embeddings")
+    return min(said)
 
 
 def _value(config: Mapping[str, Any], key: str, kind: type[T], where: Path) -> T:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
-from anyio import from_thread, to_thread
+from anyio import from_thread, lowlevel, to_thread
 
 from limner_providers.base import OnProgress, Progress
 from limner_providers.errors import Cancelled
@@ -89,7 +89,7 @@ class Worker:
 
     def _limiter(self) -> anyio.CapacityLimiter:
         """Give this event loop's limiter: one belongs to one loop, a provider may live through several."""
-        token = anyio.lowlevel.current_token()
+        token = lowlevel.current_token()
         if token not in self._limiters:
             self._limiters = {token: anyio.CapacityLimiter(1)}
         return self._limiters[token]

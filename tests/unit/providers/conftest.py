@@ -55,6 +55,7 @@ def pipeline_folder(tmp_path: Path, safetensors_file: Callable[..., Path]) -> Pa
     (folder / "unet" / "config.json").write_text(json.dumps({"sample_size": 64}))
     (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [1, 1, 1, 1]}))
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 77}))
+    (folder / "text_encoder" / "config.json").write_text(json.dumps({"max_position_embeddings": 77}))
     (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     safetensors_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     safetensors_file(folder / "vae" / "diffusion_pytorch_model.safetensors")

@@ -29,6 +29,14 @@ def test_a_folder_tells_size_rule_and_token_limit(pipeline_folder: Path) -> None
     assert (folder.vae_scale, folder.native_side, folder.multiple_of, folder.token_limit) == (8, 512, 8, 77)
 
 
+@pytest.mark.parametrize(("tokenizer", "encoder", "limit"), [(10**30, 77, 77), (64, 77, 64), (None, 77, 77)])
+def test_the_lesser_token_limit_counts(pipeline_folder: Path, tokenizer: int | None, encoder: int, limit: int) -> None:
+    """A tokenizer that knows no limit leaves it to the text encoder."""
+    (pipeline_folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps({"model_max_length": tokenizer}))
+    (pipeline_folder / "text_encoder" / "config.json").write_text(json.dumps({"max_position_embeddings": encoder}))
+    assert find_model(str(pipeline_folder)).folder.token_limit == limit
+
+
 def test_a_relative_path_counts_from_the_base_folder(pipeline_folder: Path) -> None:
     """A configuration file names its model beside itself."""
     source = find_model("model", base_folder=pipeline_folder.parent)

@@ -1,0 +1,35 @@
+"""The examples of docs/providers.md run, and its tables are complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from limner_providers.diffusers import DiffusersProvider
+from limner_providers.test import Fault
+
+PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
+def test_an_example_of_the_page_runs(code: str) -> None:
+    """What a reader copies works."""
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    size, scheduler, made = child.stdout.splitlines()
+    assert size == "size sides run from 1 to 2048 pixels. The nearest that can be made: 2048x64."
+    assert scheduler.startswith("scheduler it is not known. Known: ddim, ddpm,")
+    assert made == "[7, 8] limner-test"
+
+
+def test_every_setting_and_every_fault_is_on_the_page() -> None:
+    """A new one has to be described."""
+    text = PAGE.read_text("utf-8")
+    settings = [name for name in signature(DiffusersProvider).parameters if name not in {"name", "base_folder"}]
+    assert [name for name in settings if f"| `{name}` |" not in text] == []
+    assert [fault for fault in get_args(Fault) if f"`{fault}`" not in text] == []
