@@ -6,6 +6,7 @@ Shows values as they are given; counts nothing.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,7 +100,8 @@ def _shown(column: str, value: Any) -> str:
         return special(value)
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return html.escape(_plain(value))
+    # What stands between backticks is a command.
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(_plain(value)))
 
 
 def _chip(value: Any) -> str:
@@ -123,7 +125,7 @@ _SPECIAL: dict[str, Callable[[Any], str]] = {
     "outcome": _chip,
     "sha256": _digest,
     "digest": _digest,
-    "record": _code,
+    "record": lambda value: f'<code style="white-space:nowrap">{html.escape(str(value))}</code>',
     "seed": _code,
     "rule": _code,
     "share": lambda value: percent(float(value)),

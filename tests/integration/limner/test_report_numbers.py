@@ -11,11 +11,24 @@ from typing import Any
 
 import pytest
 
-from limner.report import History, Wall, examine, make_sample, numbers, open_pictures, read_history
+from limner.report import (
+    History,
+    Wall,
+    charts,
+    charts_cost,
+    charts_wall,
+    examine,
+    make_sample,
+    numbers,
+    open_pictures,
+    page,
+    read_history,
+)
 from limner.report.libraries import polars
 from limner.report.pictures import credential_rows
 
 pytest.importorskip("polars")
+pytest.importorskip("matplotlib")
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -27,6 +40,14 @@ OUTCOME = """
         ELSE 'unfinished' END AS outcome
     FROM entry WHERE record IS NOT NULL GROUP BY record"""
 MICROSECONDS = "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER)"
+FIGURES = (
+    charts.requests_over_time,
+    charts.verdicts_by_stage,
+    charts.rules_that_fired,
+    charts_cost.where_the_time_goes,
+    charts_cost.costs_by_currency,
+    charts_cost.scores_and_thresholds,
+)
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -307,3 +328,26 @@ def test_a_selection_counts_what_it_leaves_out(sample: Path, history: History, s
         )[0][0]
     )
     assert set(studio.images["provider"]) == {"studio"}
+
+
+def test_an_empty_period_draws_and_says_so(history: History) -> None:
+    """A period without requests gives empty figures with a title, not an error and not a figure of something else."""
+    empty = read_history(history.integrity, since="2999-01-01")
+    wall = open_pictures(empty)
+    titles = [draw(empty).title for draw in FIGURES] + [charts_wall.picture_wall(wall).title]
+    assert titles[0] == "0 of 0 requests delivered"
+    assert all(title and "nan" not in title for title in titles)
+    assert empty.left_out == history.requests.height
+    tables = (page.open_requests_table(empty), page.seeds_table(empty), page.scope_table(empty, wall))
+    assert all(made._repr_html_() for made in tables)
+
+
+def test_figures_state_what_the_numbers_say(history: History, wall: Wall) -> None:
+    """Each figure is a PNG, and its title repeats the numbers that the tests above recompute."""
+    ended = dict(numbers.outcomes(history).select("outcome", "requests").rows())
+    made = [draw(history) for draw in FIGURES] + [charts_wall.picture_wall(wall)]
+    assert all(chart.png().startswith(b"\x89PNG") for chart in made)
+    assert made[0].title.startswith(f"{ended['delivered']} of {history.requests.height} requests delivered")
+    assert f"{ended['denied']} denied" in made[0].title
+    money = {c: a for c, a, _ in numbers.costs(history).rows() if a is not None}
+    assert all(f"{Decimal(amount):,f} {currency}" in made[4].title for currency, amount in money.items())

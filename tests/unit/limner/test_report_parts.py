@@ -165,6 +165,17 @@ def test_a_table_shows_text_as_text() -> None:
     assert "http" not in shown
 
 
+def test_the_public_names_are_few_and_sorted() -> None:
+    """What a notebook imports from `limner.report` is this list, and each name is there."""
+    import limner.report
+
+    assert limner.report.__all__ == [
+        "History", "Integrity", "LogNotClean", "ReportError", "Selection", "Wall", "examine", "log_or_sample",
+        "make_sample", "open_pictures", "read_history",
+    ]  # fmt: skip
+    assert all(getattr(limner.report, name) for name in limner.report.__all__)
+
+
 def test_a_log_that_is_not_clean_names_its_first_findings() -> None:
     """The error shows where to look and how many more there are."""
     error = LogNotClean([f"entry {i}: changed" for i in range(5)])
