@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limner_policy.detectors.running import run_detectors
     from limner_policy.engine import judge, required_detectors
     from limner_policy.errors import PolicyError, PolicyFileError
-    from limner_policy.examples import check_examples
+    from limner_policy.example_checks import check_examples
     from limner_policy.loading import embedded_pack, load_pack_bytes, load_packs
     from limner_policy.pack import Pack
     from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts
@@ -34,7 +34,7 @@ _HOMES = {
     "RequestFacts": "types",
     "RuleHit": "verdicts",
     "Verdict": "verdicts",
-    "check_examples": "examples",
+    "check_examples": "example_checks",
     "embedded_pack": "loading",
     "judge": "engine",
     "load_detectors": "detectors.registry",

@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A case beside a rule, with the verdict its author expects of the whole pack; see `examples.py`."""
+    """A case beside a rule, with the verdict its author expects of the whole pack; see `example_checks.py`."""
 
     expect: Verdict
     facts: Mapping[str, str]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from limner_policy.engine import judge, required_detectors
-from limner_policy.examples import check_examples
+from limner_policy.example_checks import check_examples
 from limner_policy.loading import embedded_pack, load_packs
 from limner_policy.pack import Pack
 from limner_policy.types import PolicyInput

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from limner_policy.examples import check_examples
+from limner_policy.example_checks import check_examples
 from limner_policy.pack import Pack
 
 PackOf = Callable[..., Pack]
