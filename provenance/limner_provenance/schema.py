@@ -6,8 +6,10 @@ alembic is imported by `migrate.py` alone: opening a database must be quick.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from limner_provenance import ddl
 from limner_provenance.errors import DatabaseVersion
 from limner_provenance.sqlite import rows
 
@@ -22,76 +24,27 @@ REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
 
 
-def _forbid(table: str, action: str, condition: str, message: str) -> str:
-    return (
-        f"CREATE TRIGGER {table}_{action.lower()} BEFORE {action} ON {table} "
-        f"WHEN {condition} BEGIN SELECT RAISE(ABORT, 'limner: {message}'); END"
-    )
-
-
-_NOT_ERASED = "NOT EXISTS (SELECT 1 FROM erasure WHERE erasure.id = OLD.id)"
-_TAKEN = "EXISTS (SELECT 1 FROM {0} WHERE {0}.id = NEW.id)"
-
-TRIGGERS = (
-    # INSERT OR REPLACE deletes without firing a delete trigger, hence the conditions on inserts.
-    _forbid(
-        "entry", "INSERT", "NEW.idx IS NOT (SELECT COALESCE(MAX(idx) + 1, 0) FROM entry)", "entries follow in order"
-    ),
-    _forbid("entry", "UPDATE", "1", "entries never change"),
-    _forbid("entry", "DELETE", "1", "entries are never deleted"),
-    _forbid("payload", "INSERT", _TAKEN.format("payload"), "payloads never change"),
-    _forbid("payload", "UPDATE", "1", "payloads never change"),
-    _forbid("payload", "DELETE", _NOT_ERASED, "payloads go only by erasure"),
-    _forbid("asset", "INSERT", _TAKEN.format("asset"), "assets never change"),
-    _forbid("asset", "UPDATE", "1", "assets never change"),
-    _forbid("asset", "DELETE", _NOT_ERASED, "assets go only by erasure"),
-    _forbid(
-        "tile",
-        "INSERT",
-        "EXISTS (SELECT 1 FROM tile WHERE tile.level = NEW.level AND tile.idx = NEW.idx)",
-        "tiles never change",
-    ),
-    _forbid("tile", "UPDATE", "1", "tiles never change"),
-    _forbid("tile", "DELETE", "1", "tiles are never deleted"),
-    _forbid(
-        "checkpoint",
-        "INSERT",
-        "NEW.size <= (SELECT COALESCE(MAX(size), 0) FROM checkpoint)",
-        "checkpoints only grow",
-    ),
-    _forbid("checkpoint", "UPDATE", "1", "checkpoints never change"),
-    _forbid("checkpoint", "DELETE", "1", "checkpoints are never deleted"),
-    _forbid(
-        "erasure",
-        "INSERT",
-        "NOT EXISTS (SELECT 1 FROM entry WHERE entry.idx = NEW.idx AND entry.step = 'erased' "
-        "AND instr(entry.leaf, '\"' || NEW.id || '\"') > 0) "
-        "OR EXISTS (SELECT 1 FROM erasure WHERE erasure.id = NEW.id)",
-        "an erasure needs its entry",
-    ),
-    _forbid("erasure", "UPDATE", "1", "erasures never change"),
-    _forbid("erasure", "DELETE", "1", "erasures are never deleted"),
-)
-"""What the database itself refuses, whoever is connected. Somebody who owns the file can drop them: `audit verify` says
-so, and the tree says what was changed."""
+TRIGGERS = tuple(statement for statement in ddl.FIRST if statement.startswith("CREATE TRIGGER"))
 
 
 def create(connection: Connection) -> None:
     """Make tables, indexes and triggers of an audit database at head, inside the caller's transaction."""
     from limner_provenance import tables
 
-    tables.AuditBase.metadata.create_all(connection, checkfirst=False)
-    for trigger in TRIGGERS:
-        connection.exec_driver_sql(trigger)
+    _run(connection, (ddl.VERSION, *ddl.FIRST))
     connection.execute(tables.version.insert(), {"version_num": HEAD})
+
+
+def _run(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
 
 
 def create_keys(database: Database) -> None:
     """Make the tables of a key database that has none."""
-    from limner_provenance import tables
-
     with database.write() as connection:
-        tables.KeyBase.metadata.create_all(connection)
+        if is_empty(connection):
+            _run(connection, ddl.KEYS)
 
 
 def is_empty(connection: Connection) -> bool:
@@ -134,13 +87,11 @@ def expected(*, keys: bool = False) -> dict[tuple[str, str], str]:
     """Give what `described` gives for a new database (the audit database, or the key database)."""
     from sqlalchemy import create_engine
 
-    from limner_provenance import tables
-
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as connection:
             if keys:
-                tables.KeyBase.metadata.create_all(connection)
+                _run(connection, ddl.KEYS)
             else:
                 create(connection)
             return described(connection)

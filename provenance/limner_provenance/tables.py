@@ -1,7 +1,7 @@
 """The tables of the audit database and of the key database: declarations only, in registries of their own.
 
-Every column is the log, a payload, or something `audit verify` recomputes; the triggers that forbid changes are in
-`sqlite.py`. The column of an entry's index is `idx`, since INDEX is a word of SQL.
+Every column is the log, a payload, or something `audit verify` recomputes; the SQL that makes the tables, and the
+triggers that forbid changes, are frozen in `ddl.py`. An entry's index is the column `idx`: INDEX is SQL.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Writer:
         self._queue: deque[Pending] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._unfinished = 0
+        self._batch: list[Pending] = []
         self._closed = False
         self._process = os.getpid()
         self._last = 1
@@ -92,7 +92,6 @@ class Writer:
                 self._thread = threading.Thread(target=self._run, name="limner-audit-writer", daemon=True)
                 self._thread.start()
             self._queue.append(pending)
-            self._unfinished += 1
             # The writer waits for the first entry, then for as many as came last time; waking it for each one in
             # between would only take the interpreter away from those who append.
             if len(self._queue) == 1 or len(self._queue) >= self._last:
@@ -113,8 +112,8 @@ class Writer:
         """Wait until everything appended so far is on the disk, or has failed."""
         self.check_process()
         with self._changed:
-            waiting = list(self._queue)
-            self._changed.wait_for(lambda: self._unfinished == 0 or all(p.durable.done() for p in waiting))
+            waiting = [*self._batch, *self._queue]
+            self._changed.wait_for(lambda: all(pending.durable.done() for pending in waiting))
 
     def close(self) -> None:
         """Write what is queued, and end the thread."""
@@ -142,6 +141,7 @@ class Writer:
                 batch.append(self._queue.popleft())
                 size += sum(len(sealed.blob) for sealed in batch[-1].draft.sealed)
             self._last = len(batch)
+            self._batch = batch
             return batch
 
     def _linger(self) -> None:
@@ -183,7 +183,7 @@ class Writer:
             for offset, pending in enumerate(batch):
                 pending.draft.sealed = ()
                 pending.durable.set_result(pending.entry.at(done.start + offset))
-            self._finished(len(batch))
+            self._finished()
 
     def _without(self, batch: list[Pending], error: KeyErased) -> None:
         """Fail the records whose key was erased, and commit the others."""
@@ -215,11 +215,11 @@ class Writer:
         for pending in batch:
             pending.draft.sealed = ()
             pending.durable.set_exception(error)
-        self._finished(len(batch))
+        self._finished()
 
-    def _finished(self, count: int) -> None:
+    def _finished(self) -> None:
+        """Wake those who wait for a flush."""
         with self._changed:
-            self._unfinished -= count
             self._changed.notify_all()
 
 

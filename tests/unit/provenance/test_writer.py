@@ -47,11 +47,17 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-def append(disk: Disk) -> Iterator[Callable[..., Pending]]:
-    """Give the function that appends to a writer over that disk."""
-    writer = Writer(disk.commit, disk.prepare)
-    yield lambda record, step="planned": writer.append(Draft(make_entry(step, record, {}, {})))
-    writer.close()
+def writer(disk: Disk) -> Iterator[Writer]:
+    """Give a writer over that disk."""
+    made = Writer(disk.commit, disk.prepare)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def append(writer: Writer) -> Callable[..., Pending]:
+    """Give the function that appends to the writer."""
+    return lambda record, step="planned": writer.append(Draft(make_entry(step, record, {}, {})))
 
 
 def test_entries_that_come_together_are_committed_together(disk: Disk, append: Callable[..., Pending]) -> None:
@@ -95,3 +101,13 @@ def test_a_picture_that_cannot_be_stored_fails_its_record_alone(disk: Disk, appe
         sealed.wait(10)
     assert other.wait(10).index == 1
     assert [draft.entry.record for draft in disk.kept] == ["r-0", "r-2"]
+
+
+def test_flush_waits_for_what_is_being_committed(disk: Disk, writer: Writer, append: Callable[..., Pending]) -> None:
+    """A flush returns only when every entry appended before it is on the disk, the batch under way included."""
+    for number in range(20):
+        disk.gate.clear()
+        pending = [append(f"r-{number}-{place}") for place in range(3)]
+        threading.Timer(0.01, disk.gate.set).start()
+        writer.flush()
+        assert all(item.durable.done() for item in pending)

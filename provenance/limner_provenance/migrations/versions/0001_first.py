@@ -8,119 +8,17 @@ from __future__ import annotations
 
 from alembic import op
 
+from limner_provenance.ddl import FIRST
+
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-# Frozen: later versions change the schema by revisions of their own.
-STATEMENTS = (
-    "CREATE TABLE asset ( id TEXT NOT NULL, key_id TEXT NOT NULL, PRIMARY KEY (id) )",
-    (
-        "CREATE TABLE checkpoint ( size INTEGER NOT NULL, previous INTEGER NOT NULL, note TEXT NOT NULL, edge "
-        "BLOB NOT NULL, PRIMARY KEY (size) )"
-    ),
-    (
-        "CREATE TABLE entry ( idx INTEGER NOT NULL, leaf TEXT NOT NULL, record TEXT GENERATED ALWAYS AS "
-        "(json_extract(leaf, '$.record')) VIRTUAL, step TEXT GENERATED ALWAYS AS (json_extract(leaf, "
-        "'$.step')) VIRTUAL, time TEXT GENERATED ALWAYS AS (json_extract(leaf, '$.time')) VIRTUAL, PRIMARY "
-        "KEY (idx) )"
-    ),
-    "CREATE TABLE erasure ( id TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (id) )",
-    (
-        "CREATE TABLE payload ( id TEXT NOT NULL, blob BLOB NOT NULL, key_id TEXT GENERATED ALWAYS AS "
-        "(lower(hex(substr(blob, 6, 16)))) VIRTUAL, PRIMARY KEY (id) )"
-    ),
-    (
-        "CREATE TABLE tile ( level INTEGER NOT NULL, idx INTEGER NOT NULL, root BLOB NOT NULL, hashes BLOB "
-        "NOT NULL, PRIMARY KEY (level, idx) )"
-    ),
-    "CREATE INDEX asset_key_id ON asset (key_id)",
-    "CREATE INDEX entry_record ON entry (record, idx)",
-    "CREATE INDEX entry_step ON entry (step, idx)",
-    "CREATE INDEX entry_time ON entry (time, idx)",
-    "CREATE INDEX payload_key_id ON payload (key_id)",
-    (
-        "CREATE TRIGGER asset_delete BEFORE DELETE ON asset WHEN NOT EXISTS (SELECT 1 FROM erasure WHERE "
-        "erasure.id = OLD.id) BEGIN SELECT RAISE(ABORT, 'limner: assets go only by erasure'); END"
-    ),
-    (
-        "CREATE TRIGGER asset_insert BEFORE INSERT ON asset WHEN EXISTS (SELECT 1 FROM asset WHERE asset.id = "
-        "NEW.id) BEGIN SELECT RAISE(ABORT, 'limner: assets never change'); END"
-    ),
-    (
-        "CREATE TRIGGER asset_update BEFORE UPDATE ON asset WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: assets "
-        "never change'); END"
-    ),
-    (
-        "CREATE TRIGGER checkpoint_delete BEFORE DELETE ON checkpoint WHEN 1 BEGIN SELECT RAISE(ABORT, "
-        "'limner: checkpoints are never deleted'); END"
-    ),
-    (
-        "CREATE TRIGGER checkpoint_insert BEFORE INSERT ON checkpoint WHEN NEW.size <= (SELECT "
-        "COALESCE(MAX(size), 0) FROM checkpoint) BEGIN SELECT RAISE(ABORT, 'limner: checkpoints only grow'); "
-        "END"
-    ),
-    (
-        "CREATE TRIGGER checkpoint_update BEFORE UPDATE ON checkpoint WHEN 1 BEGIN SELECT RAISE(ABORT, "
-        "'limner: checkpoints never change'); END"
-    ),
-    (
-        "CREATE TRIGGER entry_delete BEFORE DELETE ON entry WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: entries "
-        "are never deleted'); END"
-    ),
-    (
-        "CREATE TRIGGER entry_insert BEFORE INSERT ON entry WHEN NEW.idx IS NOT (SELECT COALESCE(MAX(idx) + "
-        "1, 0) FROM entry) BEGIN SELECT RAISE(ABORT, 'limner: entries follow in order'); END"
-    ),
-    (
-        "CREATE TRIGGER entry_update BEFORE UPDATE ON entry WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: entries "
-        "never change'); END"
-    ),
-    (
-        "CREATE TRIGGER erasure_delete BEFORE DELETE ON erasure WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: "
-        "erasures are never deleted'); END"
-    ),
-    (
-        "CREATE TRIGGER erasure_insert BEFORE INSERT ON erasure WHEN NOT EXISTS (SELECT 1 FROM entry WHERE "
-        "entry.idx = NEW.idx AND entry.step = 'erased' AND instr(entry.leaf, '\"' || NEW.id || '\"') > 0) OR "
-        "EXISTS (SELECT 1 FROM erasure WHERE erasure.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'limner: an "
-        "erasure needs its entry'); END"
-    ),
-    (
-        "CREATE TRIGGER erasure_update BEFORE UPDATE ON erasure WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: "
-        "erasures never change'); END"
-    ),
-    (
-        "CREATE TRIGGER payload_delete BEFORE DELETE ON payload WHEN NOT EXISTS (SELECT 1 FROM erasure WHERE "
-        "erasure.id = OLD.id) BEGIN SELECT RAISE(ABORT, 'limner: payloads go only by erasure'); END"
-    ),
-    (
-        "CREATE TRIGGER payload_insert BEFORE INSERT ON payload WHEN EXISTS (SELECT 1 FROM payload WHERE "
-        "payload.id = NEW.id) BEGIN SELECT RAISE(ABORT, 'limner: payloads never change'); END"
-    ),
-    (
-        "CREATE TRIGGER payload_update BEFORE UPDATE ON payload WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: "
-        "payloads never change'); END"
-    ),
-    (
-        "CREATE TRIGGER tile_delete BEFORE DELETE ON tile WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: tiles are "
-        "never deleted'); END"
-    ),
-    (
-        "CREATE TRIGGER tile_insert BEFORE INSERT ON tile WHEN EXISTS (SELECT 1 FROM tile WHERE tile.level = "
-        "NEW.level AND tile.idx = NEW.idx) BEGIN SELECT RAISE(ABORT, 'limner: tiles never change'); END"
-    ),
-    (
-        "CREATE TRIGGER tile_update BEFORE UPDATE ON tile WHEN 1 BEGIN SELECT RAISE(ABORT, 'limner: tiles "
-        "never change'); END"
-    ),
-)
-
 
 def upgrade() -> None:
     """Make everything."""
-    for statement in STATEMENTS:
+    for statement in FIRST:
         op.execute(statement)
 
 
