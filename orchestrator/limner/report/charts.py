@@ -37,7 +37,9 @@ def requests_over_time(history: History) -> Chart:
     _time_axis(axes)
     axes.set_ylabel("requests")
     axes.yaxis.get_major_locator().set_params(integer=True)
-    if total:
+    if not total:
+        axes.set_xticks([])  # an axis without dates would begin in 1970
+    else:
         axes.legend(
             loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0, handlelength=1, fontsize=9, frameon=False
         )

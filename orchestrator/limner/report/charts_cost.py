@@ -31,7 +31,7 @@ def where_the_time_goes(history: History) -> Chart:
     shares.set_yticks(range(len(names)), names, color=INK)
     spread.set_yticks(range(len(names)), [""] * len(names))
     _rows_from_the_top(shares, spread)
-    shares.set_xlim(0, max([*times["share"].to_list(), 0.01]) * 1.22)
+    shares.set_xlim(0, (times["share"].max() or 0.8) * 1.22)
     shares.xaxis.set_major_formatter(matplotlib("ticker").PercentFormatter(1.0, decimals=0))
     shares.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(5))
     shares.set_xlabel("share of all time")
@@ -76,7 +76,7 @@ def costs_by_currency(history: History) -> Chart:
     note = "Attempts by what is known of their cost, with the exact sum of each currency; an unknown cost is not 0"
     kinds = [(f"stated in {c}", number, BLUE, f"{Decimal(amount):,f} {c} in all") for c, amount, number in money.rows()]
     kinds += [
-        ("unknown", states["unknown"], COLOURS["unknown"], "named by nobody: unpriced engines, or no known outcome"),
+        ("unknown", states["unknown"], COLOURS["unknown"], "no price named, or no known outcome"),
         ("nothing was billed", states["nothing"], COLOURS["cancelled"], "never sent, or failed before any work"),
     ]
     chart, axes = new_chart(_cost_title(money, states["unknown"]), note, height=0.7 + 0.36 * len(kinds))
@@ -84,7 +84,7 @@ def costs_by_currency(history: History) -> Chart:
         axes.barh(row, number, 0.6, color=colour)
         _text(axes, number, row, f"{number:,}   {said}" if number else "0")
     axes.set_yticks(range(len(kinds)), [name for name, *_ in kinds], color=INK)
-    axes.set_xlim(0, max(1, *(number for _, number, *_ in kinds)) * 1.6)
+    axes.set_xlim(0, max(1, *(number for _, number, *_ in kinds)) * 1.7)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("attempts")
     _rows_from_the_top(axes)

@@ -60,7 +60,7 @@ def _judged(entry: Entry, stage: str, verdict: str, *, image: int | None = None,
 def hit_rows(entries: Sequence[Entry]) -> Iterator[Row]:
     """Give a row for each rule that fired, at whatever stage.
 
-    A candidate's leaf names only the rules that decided; a judgement's own leaf names every hit with its mode.
+    A candidate's leaf names only the rules that decided, without their pack; a judgement's own leaf names every hit.
     """
     for entry in entries:
         place = {"record": entry.record, "index": entry.index}
@@ -75,7 +75,7 @@ def hit_rows(entries: Sequence[Entry]) -> Iterator[Row]:
 
 
 def _hit(hit: Row) -> Row:
-    return {name: hit.get(name) for name in ("rule", "stage", "mode", "verdict")} | {
+    return {name: hit.get(name) for name in ("pack", "rule", "stage", "mode", "verdict")} | {
         "unknown": bool(hit.get("unknown")),
         "failed": bool(hit.get("failed")),
         "combined": hit["mode"] == "enforce" or bool(hit.get("failed")),

@@ -18,9 +18,9 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "verdict": "String",
     },
     "hits": {
-        "record": "String", "index": "Int64", "image": "Int64", "candidate": "Int64", "rule": "String",
-        "stage": "String", "mode": "String", "verdict": "String", "unknown": "Boolean", "failed": "Boolean",
-        "combined": "Boolean",
+        "record": "String", "index": "Int64", "image": "Int64", "candidate": "Int64", "pack": "String",
+        "rule": "String", "stage": "String", "mode": "String", "verdict": "String", "unknown": "Boolean",
+        "failed": "Boolean", "combined": "Boolean",
     },
     "attempts": {
         "record": "String", "index": "Int64", "sent": "Time", "provider": "String", "kind": "String",

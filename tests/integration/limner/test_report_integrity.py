@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from limner.config import Config, load_config
 from limner.errors import EVERY, ConfigInvalid
 from limner.reading import open_log
 from limner.report import Integrity, LogNotClean, examine, make_sample, open_pictures, page, read_history
+from limner.report.export import as_html
 from limner.report.sample import log_or_sample
 
 pytest.importorskip("polars")
@@ -92,6 +94,26 @@ def test_a_log_that_cannot_be_read_is_not_clean(copy: Path) -> None:
     change(copy, "UPDATE entry SET leaf = '{}' WHERE idx = 0")
     with pytest.raises(LogNotClean):
         read_history(examine(copy / "limner.yaml"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "no database"])
+def test_a_damaged_file_is_not_clean(copy: Path, damage: str) -> None:
+    """A file that no database can be read from is a finding too, and names what to do."""
+    database = copy / ".limner" / "audit.db"
+    data = database.read_bytes()
+    third = len(data) // 3
+    database.write_bytes(
+        {
+            "cut": data[:third],
+            "overwritten": data[:third] + b"\0" * 8192 + data[third + 8192 :],
+            "no database": b"x" * 512,
+        }[damage]
+    )
+    found = examine(copy / "limner.yaml")
+    assert not found.clean
+    assert found.findings
+    with pytest.raises(LogNotClean):
+        found.require_clean()
 
 
 def test_a_change_after_the_verification_is_noticed(copy: Path) -> None:
@@ -191,6 +213,27 @@ def test_the_notebook_refuses_a_changed_log(copy: Path, tmp_path: Path) -> None:
     assert "THIS LOG IS NOT CLEAN" in text_of(cells)
     assert "entry" in text_of(cells)
     assert pictures_in(cells) == 0
+
+
+def test_notebooks_are_committed_without_outputs() -> None:
+    """No output of anybody's machine is in the repository, and papermill finds the parameters."""
+    for file in NOTEBOOK.parent.glob("*.ipynb"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+        assert [cell["metadata"].get("tags") for cell in code].count(["parameters"]) == 1
+        assert content["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_the_html_of_a_report_loads_nothing(tmp_path: Path) -> None:
+    """An auditor's laptop without network shows the whole report: no script or style comes from elsewhere."""
+    pytest.importorskip("nbconvert")
+    import re
+
+    import nbformat
+
+    page = as_html(nbformat.read(NOTEBOOK, as_version=4))
+    assert re.findall(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//""", page) == []
 
 
 def run_notebook(folder: Path, out: Path) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -129,17 +130,18 @@ def test_verdicts(history: History, sql: Sql) -> None:
 def test_rule_firings(history: History, sql: Sql) -> None:
     """Rules that fired equal a count over hits and over candidates' deciding rules; shares are of the stage."""
     fired = sql(
-        """SELECT json_extract(h.value, '$.rule'), json_extract(h.value, '$.stage'), json_extract(h.value, '$.mode'),
+        """SELECT json_extract(h.value, '$.pack'), json_extract(h.value, '$.rule'),
+            json_extract(h.value, '$.stage'), json_extract(h.value, '$.mode'),
             COUNT(*), SUM(json_extract(h.value, '$.mode') = 'enforce' OR h.value LIKE '%"failed":true%')
-        FROM entry, json_each(leaf, '$.data.hits') AS h WHERE step = 'judged' GROUP BY 1, 2, 3
+        FROM entry, json_each(leaf, '$.data.hits') AS h WHERE step = 'judged' GROUP BY 1, 2, 3, 4
         UNION ALL
-        SELECT r.value, 'candidate', 'enforce', COUNT(*), COUNT(*)
+        SELECT 'sample-house', r.value, 'candidate', 'enforce', COUNT(*), COUNT(*)
         FROM entry, json_each(leaf, '$.data.candidates') AS c, json_each(c.value, '$.rules') AS r
-        WHERE step = 'planned' GROUP BY 1"""
+        WHERE step = 'planned' GROUP BY 2"""
     )
     found = numbers.rule_firings(history)
-    columns = ("rule", "stage", "mode", "fired", "decided")
-    assert sorted(row for row in found.select(columns).rows() if row[3]) == sorted(fired)
+    columns = ("pack", "rule", "stage", "mode", "fired", "decided")
+    assert sorted(row for row in found.select(columns).rows() if row[4]) == sorted(fired)
     judged: Counter[str] = Counter(
         dict(sql("SELECT json_extract(leaf, '$.data.stage'), COUNT(*) FROM entry WHERE step='judged' GROUP BY 1"))
     )
@@ -154,6 +156,16 @@ def test_rules_that_never_fired_are_not_forgotten(history: History) -> None:
     """A rule that was in force and never fired is a row with 0, by its name in the pack."""
     quiet = numbers.rule_firings(history).filter(polars().col("fired") == 0)
     assert quiet.select("rule", "title").rows() == [("S-130", "No politicians")]
+
+
+def test_rules_of_one_name_in_two_packs_are_two_rules(history: History) -> None:
+    """Hits of packs that use the same id are counted apart; one that names no pack is not guessed."""
+    pl = polars()
+    twin = history.rules.filter(pl.col("rule") == "S-200").with_columns(pack=pl.lit("other"), title=pl.lit("Other"))
+    doubled = dataclasses.replace(history, rules=pl.concat([history.rules, twin]))
+    found = numbers.rule_firings(doubled).filter(pl.col("rule") == "S-200")
+    fired = history.hits.filter(pl.col("rule") == "S-200").height
+    assert sorted(found.select("pack", "fired").rows(), key=str) == [("other", 0), ("sample-house", 0), (None, fired)]
 
 
 def test_models(history: History, sql: Sql) -> None:
