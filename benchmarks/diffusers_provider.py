@@ -3,7 +3,8 @@
     python benchmarks/diffusers_provider.py [--rounds 5] [--steps 20] [--threads 2]
 
 Rounds alternate between the two, so that a busy machine slows both; the ratio is that of the medians, and the least
-time of each is the nearest to an idle machine. The peer makes the same files: it encodes PNG too.
+time of each is the nearest to an idle machine, and CPU time hardly knows of other programs. The peer makes the same
+files: it encodes PNG too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -23,11 +24,11 @@ from limner_providers._model_source import STARTER
 from limner_providers.diffusers import DiffusersProvider
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Give the seconds that `work` takes."""
-    started = time.perf_counter()
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Give the seconds that `work` takes on the clock, and of the processor in all threads."""
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def load_bare() -> Any:
@@ -72,14 +73,23 @@ def draw_provider(provider: DiffusersProvider, n: int, steps: int, on_progress: 
 def compare(name: str, unit: int, rounds: int, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
     """Print one line: medians and least times a unit, and the ratio of the medians."""
     pairs = [(timed(ours), timed(theirs)) for _ in range(rounds)]
-    mine, other = (sorted(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(mine) / statistics.median(other)
+    (wall, cpu), (peer_wall, peer_cpu) = (columns(side) for side in zip(*pairs, strict=True))
     print(
-        f"{name}: {statistics.median(mine) / unit:.3f} s (least {mine[0] / unit:.3f}) beside "
-        f"{statistics.median(other) / unit:.3f} s (least {other[0] / unit:.3f}): ratio {ratio:.3f}, "
-        f"of the least {mine[0] / other[0]:.3f}",
+        f"{name}: {statistics.median(wall) / unit:.3f} s (least {wall[0] / unit:.3f}) beside "
+        f"{statistics.median(peer_wall) / unit:.3f} s (least {peer_wall[0] / unit:.3f}): "
+        f"ratio {ratio(wall, peer_wall)}, of CPU time {ratio(cpu, peer_cpu)}",
         flush=True,
     )
+
+
+def ratio(ours: list[float], theirs: list[float]) -> str:
+    """Write the ratio of the medians, and that of the least."""
+    return f"{statistics.median(ours) / statistics.median(theirs):.3f} (least {ours[0] / theirs[0]:.3f})"
+
+
+def columns(side: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Give wall times and CPU times, each sorted."""
+    return sorted(wall for wall, _ in side), sorted(cpu for _, cpu in side)
 
 
 def main() -> None:
@@ -97,8 +107,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)  # the setting holds for a thread: the peer draws in this one
     pipe = load_bare()  # the libraries' import is not measured: both need it
     provider = DiffusersProvider(threads=options.threads)
-    digest = timed(lambda: anyio.run(provider.models))
-    again = timed(lambda: anyio.run(provider.models))
+    digest, _ = timed(lambda: anyio.run(provider.models))
+    again, _ = timed(lambda: anyio.run(provider.models))
     print(f"model digest, first time: {digest * 1000:.0f} ms; again: {again * 1000:.1f} ms")
 
     def load() -> None:
