@@ -4,6 +4,9 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
+# OpenMP threads that spin while they wait slow each other many times over on a busy machine.
+export OMP_WAIT_POLICY ?= PASSIVE
+export HF_HUB_OFFLINE ?= 1
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
