@@ -8,7 +8,23 @@ import sys
 
 import pytest
 
+# limner_policy and limner_provenance.credentials hold theirs beside their own tests.
 PUBLIC = {
+    "limner_providers": [
+        "Capabilities",
+        "Cost",
+        "ImageRequest",
+        "ModelIdentity",
+        "ProducedImage",
+        "Progress",
+        "Provider",
+        "ProviderAnswer",
+        "ProviderError",
+        "Unmet",
+        "make_provider",
+        "provider_kinds",
+    ],
+    "limner_provenance": ["AuditLog", "read_credentials", "seal", "verify_log"],
     "limner": [
         "AsyncLimner",
         "Config",
