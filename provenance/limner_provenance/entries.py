@@ -181,3 +181,14 @@ def check_name(name: str, what: str) -> str:
         message = f"{what} {ascii(name)[:80]} is no name."
         raise EntryInvalid(message, remedy="Use at most 64 ASCII letters, digits, '_', '.' or '-'.")
     return name
+
+
+def check_record(record: str) -> str:
+    """Give a record id if it is one; it also names a lock file.
+
+    Raises:
+        EntryInvalid: it is empty, longer than 100 characters, or holds more than ASCII letters, digits and hyphens.
+    """
+    if not record.isascii() or not record.replace("-", "").isalnum() or len(record) > 100:
+        raise EntryInvalid(f"The record id {ascii(record)[:60]} is no id.", remedy="Record ids are UUIDs.")
+    return record

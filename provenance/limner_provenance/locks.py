@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner_provenance.errors import EntryInvalid, RecordRunning, StorageUnavailable
+from limner_provenance.entries import check_record
+from limner_provenance.errors import RecordRunning, StorageUnavailable
 from limner_provenance.files import make_folder, unavailable
 
 
@@ -77,9 +78,7 @@ class RecordLocks:
 
     def _path(self, record: str) -> Path:
         """Give the lock file of a record, whose id becomes a file name."""
-        if not record or len(record) > 100 or not record.replace("-", "").isalnum() or not record.isascii():
-            raise EntryInvalid(f"The record id {ascii(record)[:60]} is no id.", remedy="Record ids are UUIDs.")
-        return self._folder / record
+        return self._folder / check_record(record)
 
     def _take(self, path: Path, *, create: bool) -> int | None:
         """Open and lock the file; None where somebody holds it."""

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from limner_provenance import opening
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
-from limner_provenance.entries import Entry, PayloadRef, check_name, make_entry
+from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
 from limner_provenance.erasure import Erasure, erase
 from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, StorageUnavailable
@@ -117,6 +117,8 @@ class AuditLog:
         """
         writer = self._writing()
         check_name(step, "The step")
+        if record is not None:
+            check_record(record)
         sealed, key = self._seal(payloads or {}, _subject(subject, record))
         references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
         entry = make_entry(step, record, data or {}, references)

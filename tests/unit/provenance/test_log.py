@@ -136,6 +136,7 @@ def test_proofs_over_several_tiles(sample: Path, open_log: OpenLog) -> None:
     [
         ({"step": "two words"}, "The step"),
         ({"step": ""}, "The step"),
+        ({"step": "x", "record": "../../etc"}, "is no id"),
         ({"step": "x", "data": {"score": 0.5}}, r"entry.data.score"),
         ({"step": "x", "payloads": {"a b": 1}}, "The payload"),
         ({"step": "x", "data": {"small": 1, "big": "y" * 70_000}}, r"data\.big with 70002 bytes"),
