@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from pathlib import Path
 
 from limner_provenance.checkpoint import parse_unverified
-from limner_provenance.errors import LogCorrupt
+from limner_provenance.errors import LogCorrupt, StorageUnavailable
 from limner_provenance.files import sync_folder, unavailable, write_durably
 from limner_provenance.locks import exclusive, shared
 
 _MAX_BYTES = 4096
+_PATIENCE = 0.5
 
 
 class Anchor:
@@ -72,7 +74,7 @@ class Anchor:
     def _replace(self, data: bytes, size: int) -> None:
         descriptor = os.open(self.path, os.O_RDWR)
         try:
-            exclusive(descriptor, wait=True)
+            self._lock_file(descriptor)
             there = os.pread(descriptor, _MAX_BYTES, 0)
             if self._size(there) < size:
                 os.pwrite(descriptor, data, 0)
@@ -80,6 +82,14 @@ class Anchor:
                     os.ftruncate(descriptor, len(data))
         finally:
             os.close(descriptor)
+
+    def _lock_file(self, descriptor: int) -> None:
+        """Take the file's lock, which others hold for microseconds; a reader who keeps it must not stop the log."""
+        deadline = time.monotonic() + _PATIENCE
+        while not exclusive(descriptor, wait=False):
+            if time.monotonic() > deadline:
+                raise StorageUnavailable(f"The anchor {self.path} is locked by another program.")
+            time.sleep(0.001)
 
     def _create(self, data: bytes) -> None:
         try:

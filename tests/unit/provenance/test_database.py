@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import subprocess
 import sys
@@ -162,3 +163,13 @@ def test_opening_does_not_load_alembic(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_somebody_who_locks_the_anchor_does_not_stop_the_log(log: AuditLog, tmp_path: Path) -> None:
+    """Whoever may read the anchor can lock it; entries are written all the same, and the anchor follows later."""
+    with (tmp_path / "state" / "anchor").open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert log.append("planned", record="r-1").wait(10).index == 1
+        assert (tmp_path / "state" / "anchor").read_text() != log.head().note
+    log.append("planned", record="r-1").wait(10)
+    assert (tmp_path / "state" / "anchor").read_text() == log.head().note
