@@ -60,7 +60,7 @@ bench: $(VENV)/.dev  ## figures, each with its ratio to a peer in the same run
 	@for b in benchmarks/*.py; do echo "==> $$b"; $(BIN)/python $$b; done
 
 soak: $(VENV)/.dev  ## many more rounds of kill -9
-	@LIMNER_SOAK=1 $(BIN)/pytest -q tests/faults
+	@LIMNER_SOAK=1 LIMNER_KILLS=1000 $(BIN)/pytest -q tests/faults
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -162,7 +162,7 @@ class Runtime:
         for pack in self.packs:
             if pack.sha256 not in known:
                 data = {"name": pack.name, "version": pack.version, "sha256": pack.sha256}
-                self.log.append("policy_loaded", data=data, payloads={"source": pack.source}, subject="log")
+                self.log.append("policy_loaded", data=data, payloads={"source": pack.source})
         opened = self._opened()
         before = [e.data for e in self.log.entries(steps=["opened"])]
         if not before or before[-1] != opened:
