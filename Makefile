@@ -45,7 +45,7 @@ types: $(VENV)/.dev  ## mypy --strict
 	@echo "==> types"; $(BIN)/mypy
 
 contracts: $(VENV)/.dev  ## the three leaves do not know each other
-	@echo "==> import contracts"; $(BIN)/lint-imports --no-timing
+	@echo "==> import contracts"; $(BIN)/lint-imports
 
 notebooks: $(VENV)/.dev  ## run the audit notebooks
 	@echo "==> notebooks"; $(BIN)/pytest -q --nbmake notebooks --nbmake-timeout=300

@@ -5,7 +5,6 @@ The async client is the only one with logic; the other calls it through a portal
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,6 @@ from limner.portal import Portal
 if TYPE_CHECKING:
     from limner.config import Config
     from limner.context import RequestContext
-    from limner.records import Record
     from limner.result import ImageResult
     from limner.runtime import Runtime
     from limner_providers.base import Progress
@@ -35,9 +33,11 @@ class AsyncLimner:
 
     def __init__(self, runtime: Runtime, context: RequestContext) -> None:
         """Use `open` instead."""
+        from limner.requests import RunningRequests
+
         self._runtime = runtime
         self._context = context
-        self._running: set[asyncio.Task[ImageResult]] = set()
+        self._requests = RunningRequests(runtime)
 
     @classmethod
     def open(cls, config: str | Path | Config | None = None, *, context: Claims = None) -> Self:
@@ -129,7 +129,7 @@ class AsyncLimner:
         )
         self._check_provider(provider)
         asked = Asked(request, _context(context, self._context), provider, model)
-        return await self._begin(asked, on_progress)
+        return await self._requests.begin(asked, on_progress)
 
     async def get(self, record_id: str) -> ImageResult:
         """Fetch the result of a record again; one that was produced and not sealed yet is taken to its end.
@@ -140,16 +140,11 @@ class AsyncLimner:
             PolicyDenied: It was denied; the same error as then.
             RequestEnded: It ended without a picture.
         """
-        from limner.records import Record
-
-        record = await asyncio.to_thread(Record.load, self._runtime.log, record_id)
-        return await self._shielded(record)
+        return await self._requests.resume(record_id)
 
     async def close(self) -> None:
         """Wait for what is paid for, write what waits in the log, and let go of engines and files."""
-        if self._running:
-            await asyncio.wait(self._running)
-        await self._runtime.close()
+        await self._requests.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -162,37 +157,6 @@ class AsyncLimner:
     def _check_provider(self, provider: str | None) -> None:
         if provider is not None and provider not in (known := self._runtime.config.provider_sections()):
             raise ConfigInvalid(f"provider={provider!r} is not configured.", remedy=f"Use one of: {', '.join(known)}.")
-
-    async def _begin(self, asked: Any, on_progress: Callable[[Progress], object] | None) -> ImageResult:
-        """Open a record and take it to its end."""
-        import uuid_utils
-
-        from limner.records import Record
-
-        await asyncio.to_thread(self._runtime.announce)
-        record = Record(self._runtime.log, str(uuid_utils.uuid7()), subject=asked.context.user)
-        record.memory |= {"asked": asked, "on_progress": on_progress}
-        return await self._shielded(record)
-
-    async def _shielded(self, record: Record) -> ImageResult:
-        """Run the pipeline; once an attempt has left it goes on even if nobody waits for it any more."""
-        from limner.pipeline import run
-
-        task = asyncio.create_task(run(record, self._runtime))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if record.find("attempted") is None:
-                task.cancel()
-            raise
-
-    def _forget(self, task: asyncio.Task[ImageResult]) -> None:
-        """Let go of a finished task; the error of one that nobody waits for stands in its record."""
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()
 
 
 class Limner:

@@ -5,15 +5,30 @@ Importing this package loads no engine and no image library; they come in where 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from limner_providers.base import Cost, ModelIdentity, ProducedImage, Progress, Provider, ProviderAnswer
-from limner_providers.capabilities import Capabilities, Unmet
-from limner_providers.errors import ProviderError
-from limner_providers.types import ImageRequest
-
 if TYPE_CHECKING:
+    from limner_providers.base import Cost, ModelIdentity, ProducedImage, Progress, Provider, ProviderAnswer
+    from limner_providers.capabilities import Capabilities, Unmet
+    from limner_providers.errors import ProviderError
     from limner_providers.registry import make_provider, provider_kinds
+    from limner_providers.types import ImageRequest
+
+_HOMES = {
+    "Capabilities": "capabilities",
+    "Cost": "base",
+    "ImageRequest": "types",
+    "ModelIdentity": "base",
+    "ProducedImage": "base",
+    "Progress": "base",
+    "Provider": "base",
+    "ProviderAnswer": "base",
+    "ProviderError": "errors",
+    "Unmet": "capabilities",
+    "make_provider": "registry",
+    "provider_kinds": "registry",
+}
 
 __all__ = [
     "Capabilities",
@@ -32,8 +47,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"make_provider", "provider_kinds"}:  # looking through entry points needs importlib.metadata
-        from limner_providers import registry
+    """Bring a public name from its module when it is first asked for (PEP 562): `errors` alone stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-        return getattr(registry, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return __all__

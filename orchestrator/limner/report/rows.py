@@ -58,10 +58,7 @@ def _judged(entry: Entry, stage: str, verdict: str, *, image: int | None = None,
 
 
 def hit_rows(entries: Sequence[Entry]) -> Iterator[Row]:
-    """Give a row for each rule that fired, at whatever stage.
-
-    A candidate's leaf names only the rules that decided, without their pack; a judgement's own leaf names every hit.
-    """
+    """Give a row for each rule that fired, at whatever stage."""
     for entry in entries:
         place = {"record": entry.record, "index": entry.index}
         if entry.step == "judged":
@@ -69,9 +66,8 @@ def hit_rows(entries: Sequence[Entry]) -> Iterator[Row]:
                 yield place | {"image": entry.data.get("image"), "candidate": None} | _hit(hit)
         elif entry.step == "planned":
             for number, candidate in enumerate(entry.data["candidates"]):
-                for rule in candidate["rules"]:
-                    hit = {"rule": rule, "stage": "candidate", "mode": "enforce", "verdict": candidate["verdict"]}
-                    yield place | {"image": None, "candidate": number} | _hit(hit)
+                for hit in candidate["hits"]:
+                    yield place | {"image": None, "candidate": number} | _hit(hit | {"stage": "candidate"})
 
 
 def _hit(hit: Row) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.result import GeneratedImage, ImageResult, PlannedCandidate
 from limner.steps.judging import decision_of
@@ -55,9 +55,13 @@ def _plan(record: Record) -> tuple[PlannedCandidate, ...]:
         return made
     planned = record.find("planned")
     candidates = planned.data["candidates"] if planned else []
-    return tuple(
-        PlannedCandidate(c["provider"], c["kind"], c["model"]["name"], (*c["unmet"], *c["rules"])) for c in candidates
-    )
+    return tuple(PlannedCandidate(c["provider"], c["kind"], c["model"]["name"], _left_out(c)) for c in candidates)
+
+
+def _left_out(candidate: dict[str, Any]) -> tuple[str, ...]:
+    """Give fields and rules that left a candidate out, as its entry names them."""
+    denied = [h["rule"] for h in candidate["hits"] if h["verdict"] == candidate["verdict"] and h["mode"] == "enforce"]
+    return (*candidate["unmet"], *(denied if candidate["verdict"] in {"review", "deny"} else ()))
 
 
 def _cost(cost: dict[str, str] | None) -> Cost | None:

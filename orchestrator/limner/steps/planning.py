@@ -48,7 +48,9 @@ class Candidate:
             "pinned_away": self.pinned_away is not None,
             "unmet": [u.field for u in self.unmet],
             "verdict": self.decision.verdict.value,
-            "rules": sorted({h.rule for h in self.decision.deciding}),
+            "hits": [
+                {"rule": h.rule, "pack": h.pack, "mode": h.mode, "verdict": h.verdict.value} for h in self.decision.hits
+            ],
         }
 
 

@@ -128,16 +128,17 @@ def test_verdicts(history: History, sql: Sql) -> None:
 
 
 def test_rule_firings(history: History, sql: Sql) -> None:
-    """Rules that fired equal a count over hits and over candidates' deciding rules; shares are of the stage."""
+    """Rules that fired equal a count over the hits of judgements and of candidates; shares are of the stage."""
     fired = sql(
         """SELECT json_extract(h.value, '$.pack'), json_extract(h.value, '$.rule'),
             json_extract(h.value, '$.stage'), json_extract(h.value, '$.mode'),
             COUNT(*), SUM(json_extract(h.value, '$.mode') = 'enforce' OR h.value LIKE '%"failed":true%')
         FROM entry, json_each(leaf, '$.data.hits') AS h WHERE step = 'judged' GROUP BY 1, 2, 3, 4
         UNION ALL
-        SELECT 'sample-house', r.value, 'candidate', 'enforce', COUNT(*), COUNT(*)
-        FROM entry, json_each(leaf, '$.data.candidates') AS c, json_each(c.value, '$.rules') AS r
-        WHERE step = 'planned' GROUP BY 2"""
+        SELECT json_extract(h.value, '$.pack'), json_extract(h.value, '$.rule'), 'candidate',
+            json_extract(h.value, '$.mode'), COUNT(*), SUM(json_extract(h.value, '$.mode') = 'enforce')
+        FROM entry, json_each(leaf, '$.data.candidates') AS c, json_each(c.value, '$.hits') AS h
+        WHERE step = 'planned' GROUP BY 1, 2, 4"""
     )
     found = numbers.rule_firings(history)
     columns = ("pack", "rule", "stage", "mode", "fired", "decided")
