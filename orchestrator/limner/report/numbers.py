@@ -62,16 +62,13 @@ def rule_firings(history: History) -> Any:
     """Count how often each rule fired: pack, rule, title, stage, mode, verdict, fired, decided, share.
 
     `decided` counts hits that took part in a decision (`audit` and `warn` rules never do); `share` is fired over all
-    judgements of that stage, 0 to 1. Rules that were in force and never fired are there with 0. A candidate's entry
-    names only rules that decided, so what `audit` rules said of candidates is not counted.
+    judgements of that stage, 0 to 1. Rules that were in force and never fired are there with 0.
     """
     pl = polars()
     by = ["pack", "rule", "stage", "mode", "verdict"]
     known = history.rules.unique(subset=by, keep="last", maintain_order=True)
-    fired = (
-        _with_packs(history.hits, known)
-        .group_by(by)
-        .agg(pl.len().cast(pl.Int64).alias("fired"), pl.col("combined").sum().cast(pl.Int64).alias("decided"))
+    fired = history.hits.group_by(by).agg(
+        pl.len().cast(pl.Int64).alias("fired"), pl.col("combined").sum().cast(pl.Int64).alias("decided")
     )
     quiet = known.filter(pl.col("mode") != "off").join(fired, on=["pack", "rule", "mode"], how="anti").select(by)
     zero = quiet.with_columns(fired=pl.lit(0, pl.Int64), decided=pl.lit(0, pl.Int64))
@@ -82,14 +79,6 @@ def rule_firings(history: History) -> Any:
     share = (pl.col("fired") / pl.col("of")).fill_null(0.0).alias("share")
     columns = ("pack", "rule", "title", "stage", "mode", "verdict", "fired", "decided")
     return joined.select(*columns, share).sort(["fired", "rule", "pack"], descending=[True, False, False])
-
-
-def _with_packs(hits: Any, known: Any) -> Any:
-    """Name the pack of hits that do not name it, where only one pack has a rule of that id."""
-    pl = polars()
-    only = known.group_by("rule").agg(pl.col("pack").unique()).filter(pl.col("pack").list.len() == 1)
-    looked_up = only.select("rule", pl.col("pack").list.first().alias("only"))
-    return hits.join(looked_up, on="rule", how="left").with_columns(pl.coalesce("pack", "only").alias("pack"))
 
 
 def models(history: History) -> Any:
