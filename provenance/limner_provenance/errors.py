@@ -26,7 +26,9 @@ from __future__ import annotations
 
 
 class ProvenanceError(Exception):
-    """Base of this package's errors."""
+    """Base of this package's errors; `record_id` names the record it happened in, where a request had begun."""
+
+    record_id: str | None = None
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         """Keep `message` (what is wrong) and `remedy` (what to do) apart, and show both."""

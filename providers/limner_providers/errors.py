@@ -46,7 +46,10 @@ class ProviderError(Exception):
         remedy: what to do next, one or two sentences.
         retry_safe: the same call may be made again without a danger of paying twice.
         may_have_billed: the provider may have done, and billed, the work.
+        record_id: the record it happened in, where the orchestrator had begun one.
     """
+
+    record_id: str | None = None
 
     default_retry_safe: ClassVar[bool] = False
     default_may_have_billed: ClassVar[bool] = False
