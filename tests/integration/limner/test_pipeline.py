@@ -199,7 +199,7 @@ def test_a_failing_engine_ends_the_record(
     with Limner.open(house(fail=fault)) as limner:
         with pytest.raises(error) as caught:
             limner.generate("red apple", n=2)
-        record_id = caught.value.record_id  # type: ignore[attr-defined]
+        record_id = str(getattr(caught.value, "record_id", None))
         with pytest.raises((RequestEnded, OutcomeUnknown)):
             limner.get(record_id)
     assert steps(record_id)[3:] == ["attempted", "attempt_failed", ending]
@@ -223,7 +223,7 @@ def test_no_candidate_fits(house: House, steps: Steps) -> None:
             limner.generate("red apple", model="no-such-model")
         with pytest.raises(ConfigInvalid, match="fake"):
             limner.generate("red apple", provider="nobody")
-    assert steps(caught.value.record_id)[-2:] == ["planned", "failed"]  # type: ignore[attr-defined]
+    assert steps(str(caught.value.record_id))[-2:] == ["planned", "failed"]
 
 
 def test_a_wrong_request_is_refused_before_a_record_begins(limner: Limner, house: House) -> None:
