@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Threads that spin while they wait make every figure several times worse as soon as another program runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FOLDER = Path(__file__).resolve().parents[1] / "providers" / "limner_providers" / "starter"
 STEPS = 20
