@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -339,3 +341,12 @@ def test_costs_are_recorded_exactly(house: House) -> None:
     assert result.cost is not None
     assert (str(result.cost.amount), result.cost.currency) == ("0.033", "USD")
     assert entries(house(), result.record_id).entry("produced").data["cost"] == {"amount": "0.033", "currency": "USD"}
+
+
+def test_the_kept_manifest_is_the_one_that_was_sealed(limner: Limner, house: House) -> None:
+    """The payload `manifest` holds the manifest store in base64, and the entry its SHA-256."""
+    result = limner.generate("red apple", seed=7)
+    with open_log(house()) as log:
+        sealed = Record.load(log, result.record_id).entry("sealed")
+        manifest = base64.b64decode(log.payload(sealed.payloads["manifest"]), validate=True)
+    assert hashlib.sha256(manifest).hexdigest() == sealed.data["manifest_sha256"]
