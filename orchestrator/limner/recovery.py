@@ -50,7 +50,7 @@ def recover(config: str | Path | Config | None = None, *, finish: bool = False) 
     """
     settings = config if isinstance(config, Config) else load_config(config)
     with open_log(settings) as log:
-        found = [_unfinished(state) for state in log.unfinished()]
+        found = [_unfinished(state) for state in log.unfinished() if not state.waiting]
     return _finish(settings, found) if finish and found else found
 
 

@@ -6,6 +6,7 @@ Everything heavy is opened at the first request that needs it; reading a log ope
 from __future__ import annotations
 
 import shutil
+import threading
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ class Runtime:
         self._providers: dict[str, Provider] = {}
         self._detectors: dict[str, Detector] = {}
         self._announced = False
+        self._announcing = threading.Lock()
 
     @classmethod
     def open(cls, config: Config) -> Runtime:
@@ -156,8 +158,12 @@ class Runtime:
 
     def announce(self) -> None:
         """Write into the log what is in force: each pack byte for byte, and `opened` where something changed."""
-        if self._announced:
-            return
+        with self._announcing:
+            if not self._announced:
+                self._announce()
+                self._announced = True
+
+    def _announce(self) -> None:
         known = {e.data["sha256"] for e in self.log.entries(steps=["policy_loaded"])}
         for pack in self.packs:
             if pack.sha256 not in known:
@@ -167,7 +173,6 @@ class Runtime:
         before = [e.data for e in self.log.entries(steps=["opened"])]
         if not before or before[-1] != opened:
             self.log.append("opened", data=opened)
-        self._announced = True
 
     def _opened(self) -> dict[str, Any]:
         return {

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from limner.config import Config, load_config
 from limner.errors import ConfigInvalid, StorageUnavailable
 from limner.reading import open_log
-from limner_provenance.errors import DatabaseUnavailable, PayloadErased, ProvenanceError
+from limner_provenance.errors import DatabaseUnavailable, KeyUnavailable, PayloadErased, ProvenanceError
 
 if TYPE_CHECKING:
     from limner_provenance import AuditLog
@@ -230,6 +230,8 @@ def _bytes_step(log: AuditLog, sealed: Entry, data: bytes) -> Step:
         kept = log.payload(sealed.payloads["asset"])
     except PayloadErased:
         return Step("bytes", "skipped", "the record's picture was erased, and the log says so")
+    except KeyUnavailable:
+        return Step("bytes", "skipped", "the data keys are not at hand, so the record's picture stays closed")
     except ProvenanceError as error:
         return Step("bytes", "bad", f"the record's picture cannot be opened: {error}")
     if kept == data:

@@ -41,7 +41,8 @@ async def attempt(record: Record, runtime: Runtime) -> None:
     candidate = planned["candidates"][planned["chosen"]]
     record.memory.setdefault("warnings", []).extend(runtime.check_before_spending())
     seeds = _seeds(record)
-    sent = {k: candidate[k] for k in ("provider", "kind")} | {"model": candidate["model"]["name"]}
+    test = runtime.provider(candidate["provider"]).is_test
+    sent = {k: candidate[k] for k in ("provider", "kind")} | {"model": candidate["model"]["name"], "test": test}
     await record.add("attempted", sent | {"attempt": 1, "seeds": [str(s) for s in seeds]}, durable=True)
     started = time.perf_counter_ns()
     try:

@@ -56,14 +56,23 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
         await _end(record, "unknown", type(error).__name__, error)
         raise
     except Exception as error:
-        if record.find("produced") is None:
-            await _end(record, "failed", type(error).__name__, error)
-        else:
+        if await _keeps_pictures(record):
             error.add_note(
-                f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on from there."
+                f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on there."
             )
             _named(error, record)
+        else:
+            await _end(record, "failed", type(error).__name__, error)
         raise
+
+
+async def _keeps_pictures(record: Record) -> bool:
+    """Say whether produced pictures are on the disk, and not only on their way there."""
+    try:
+        await record.settle()
+    except ProvenanceError:
+        return False
+    return record.find("produced") is not None
 
 
 def _named(error: E, record: Record) -> E:

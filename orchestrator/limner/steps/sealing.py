@@ -32,7 +32,7 @@ async def seal(record: Record, runtime: Runtime) -> None:
 async def _seal(record: Record, runtime: Runtime, picture: Picture) -> None:
     from limner_provenance.credentials import seal as sign
 
-    sealed = await asyncio.to_thread(sign, picture.data, _facts(record, runtime, picture), runtime.signer)
+    sealed = await asyncio.to_thread(sign, picture.data, _facts(record, picture), runtime.signer)
     data = {
         "image": picture.index,
         "mime": sealed.mime,
@@ -47,7 +47,7 @@ async def _seal(record: Record, runtime: Runtime, picture: Picture) -> None:
     await record.add("sealed", data, {"asset": sealed.data, "manifest": manifest})
 
 
-def _facts(record: Record, runtime: Runtime, picture: Picture) -> ManifestFacts:
+def _facts(record: Record, picture: Picture) -> ManifestFacts:
     """Put together what the manifest says; it points backwards only, to `produced` and the prompt's commitment."""
     from limner_provenance.credentials import ManifestFacts, SoftwareAgent, source_type_for
 
@@ -66,7 +66,7 @@ def _facts(record: Record, runtime: Runtime, picture: Picture) -> ManifestFacts:
         "seed": None if picture.seed is None else str(picture.seed),
         "parameters": parameters | dict(produced.data["parameters"]),
     }
-    test = runtime.provider(attempted.data["provider"]).is_test
+    test: bool = attempted.data["test"]
     return ManifestFacts(
         title=f"Limner image {picture.index + 1} of record {record.id}",
         mime=picture.mime,
