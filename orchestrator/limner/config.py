@@ -128,6 +128,12 @@ class Config(_Section):
         """Make a path of the file absolute."""
         return self.root / Path(value).expanduser()
 
+    def policy_paths(self) -> list[Path]:
+        """The policy files and folders; the embedded pack where none is configured."""
+        from limner_policy import embedded_pack
+
+        return [self.path(p) for p in self.policy] or [embedded_pack()]
+
     def provider_sections(self) -> dict[str, ProviderSection]:
         """The providers in routing order; the embedded default where none is configured."""
         sections = self.providers or {

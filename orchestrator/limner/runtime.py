@@ -67,10 +67,9 @@ class Runtime:
             raise
 
     def _load_packs(self) -> tuple[Pack, ...]:
-        from limner_policy import embedded_pack, load_packs
+        from limner_policy import load_packs
 
-        paths = [self.config.path(p) for p in self.config.policy] or [embedded_pack()]
-        return load_packs(paths)
+        return load_packs(self.config.policy_paths())
 
     @cached_property
     def signer(self) -> Signer:

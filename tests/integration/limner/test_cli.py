@@ -206,3 +206,26 @@ def test_help_names_every_command(command: Command) -> None:
     for word in ("init", "generate", "verify", "audit"):
         assert word in out
     assert command("--version")[1].startswith("limner ")
+
+
+def test_policy_lint_and_test(command: Command, tmp_path: Path) -> None:
+    """A whole pack is 0, a broken one 2 with its place, one whose example fails or is missing 1."""
+    assert command("policy", "lint")[0] == 0
+    code, out, _ = command("policy", "test", "--json")
+    assert (code, document(out)["failures"]) == (0, [])
+    text = (Path(__file__).parent / "house.policy.yaml").read_text(encoding="utf-8")
+    house = tmp_path / "house.yaml"
+    house.write_text(text, encoding="utf-8")
+    assert command("policy", "test", "house.yaml")[:2] == (0, "2 of 2 examples of 1 rules hold.\n")
+    house.write_text(text.replace("severity:", "severty:"), encoding="utf-8")
+    code, _, err = command("policy", "lint", "house.yaml")
+    assert code == 2
+    assert "house.yaml:12:5" in err
+    assert "severity" in err
+    house.write_text(text.replace('"red apple", expect: allow', '"red apple", expect: deny'), encoding="utf-8")
+    code, _, err = command("policy", "test", "house.yaml")
+    assert code == 1
+    assert "house.yaml:19" in err
+    house.write_text(text[: text.index("    examples:")], encoding="utf-8")
+    assert command("policy", "test", "house.yaml")[0] == 1
+    assert command("policy", "lint", "nowhere.yaml")[0] == 2
