@@ -1,4 +1,4 @@
-"""`limner audit verify | show | recover`: the audit log, checked and read."""
+"""`limner audit verify | checkpoint | show | recover`: the audit log, checked and read."""
 
 from __future__ import annotations
 
@@ -61,6 +61,41 @@ def verify(
         show_report(out(), report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def checkpoint(
+    context: typer.Context,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write it to, to be kept where the log's operator cannot reach.", metavar="FILE"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give the newest signed checkpoint; kept elsewhere it shows later whether history was rewritten or rolled back."""
+    from limner.errors import StorageUnavailable
+    from limner.reading import open_log
+
+    with open_log(context.obj) as log:
+        head = log.head()
+    if output is not None:
+        try:
+            output.write_text(head.note, encoding="utf-8")
+        except OSError as error:
+            raise StorageUnavailable(
+                f"--output {output} cannot be written: {error.strerror}.", remedy="Name another file."
+            ) from error
+    if as_json:
+        emit_json(
+            {"size": head.size, "root": head.root.hex(), "note": head.note, "file": str(output) if output else None}
+        )
+    elif output is None:
+        out().print(head.note, end="", markup=False)
+    else:
+        out().print(
+            f"{head.size:,} entries, root {head.root.hex()}\nlater: limner audit verify --checkpoint {output}",
+            markup=False,
+        )
 
 
 @app.command()

@@ -229,3 +229,24 @@ def test_policy_lint_and_test(command: Command, tmp_path: Path) -> None:
     house.write_text(text[: text.index("    examples:")], encoding="utf-8")
     assert command("policy", "test", "house.yaml")[0] == 1
     assert command("policy", "lint", "nowhere.yaml")[0] == 2
+
+
+def test_a_checkpoint_kept_elsewhere_shows_a_roll_back(command: Command, tmp_path: Path) -> None:
+    """Database and anchor together rolled back pass alone, and fail against the exported checkpoint."""
+    import shutil
+
+    assert command("generate", "red apple", "--seed", "1")[0] == 0
+    shutil.copytree(tmp_path / ".limner", tmp_path / "snapshot")
+    assert command("generate", "red apple", "--seed", "2")[0] == 0
+    code, out, _ = command("audit", "checkpoint", "--output", "kept.note")
+    assert code == 0
+    assert "audit verify --checkpoint kept.note" in out
+    assert command("audit", "checkpoint")[1] == (tmp_path / "kept.note").read_text(encoding="utf-8")
+    assert command("audit", "verify", "--checkpoint", "kept.note")[0] == 0
+    shutil.rmtree(tmp_path / ".limner")
+    (tmp_path / "snapshot").rename(tmp_path / ".limner")
+    assert command("audit", "verify")[0] == 0
+    code, out, _ = command("audit", "verify", "--checkpoint", "kept.note")
+    assert code == 1
+    assert "checkpoint file" in out
+    assert command("audit", "checkpoint", "--output", "nowhere/kept.note")[0] == 3
