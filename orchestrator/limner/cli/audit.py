@@ -1,4 +1,4 @@
-"""`limner audit verify | checkpoint | show | recover`: the audit log, checked and read."""
+"""`limner audit verify | checkpoint | show | recover | migrate`: the audit log, checked, read and looked after."""
 
 from __future__ import annotations
 
@@ -190,3 +190,18 @@ def recover(
         return
     columns = ("record", "state", "what it means", "done now" if finish else "with --finish")
     out().print(table("Unfinished requests", columns, ((f.record, f.state, f.means, f.outcome) for f in found)))
+
+
+@app.command()
+def migrate(context: typer.Context, as_json: AsJson = False) -> None:
+    """Bring an older audit database to this version; it is copied first, and entries are never rewritten."""
+    from limner.config import load_config
+    from limner_provenance.migrate import migrate as migrate_database
+
+    done = migrate_database(load_config(context.obj).audit_url)
+    if as_json:
+        emit_json({"from": done.old, "to": done.new, "copy": None if done.copy is None else str(done.copy)})
+    elif done.old == done.new:
+        out().print(f"The database is at version {done.new} already.")
+    else:
+        out().print(f"from version {done.old} to {done.new}; the database as it was: {done.copy}", markup=False)

@@ -250,3 +250,15 @@ def test_a_checkpoint_kept_elsewhere_shows_a_roll_back(command: Command, tmp_pat
     assert code == 1
     assert "checkpoint file" in out
     assert command("audit", "checkpoint", "--output", "nowhere/kept.note")[0] == 3
+
+
+def test_migrate_of_a_database_at_head_changes_nothing(command: Command, tmp_path: Path) -> None:
+    """A database of this version stays as it is; where there is none, or another file, exit code 3 says so."""
+    assert command("audit", "migrate")[0] == 3
+    assert command("generate", "red apple")[0] == 0
+    before = (tmp_path / ".limner" / "audit.db").read_bytes()
+    code, out, _ = command("audit", "migrate")
+    assert code == 0
+    assert "already" in out
+    assert (tmp_path / ".limner" / "audit.db").read_bytes() == before
+    assert command("audit", "verify")[0] == 0
