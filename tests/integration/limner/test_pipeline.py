@@ -241,9 +241,11 @@ def test_a_cancelled_caller_loses_no_paid_picture(house: House) -> None:
     """From the attempt on the work goes on; closing waits for it, and `get` fetches it."""
 
     async def scenario() -> str:
-        async with AsyncLimner.open(house(delay=0.5)) as limner:
+        async with AsyncLimner.open(house(delay=1.0)) as limner:
             task = asyncio.create_task(limner.generate("red apple", seed=7))
-            await asyncio.sleep(0.3)
+            with open_log(house()) as log:
+                while not list(log.entries(steps=["attempted"])):
+                    await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
