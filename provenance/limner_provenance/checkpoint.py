@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ED25519 = b"\x01"
 _MAX_NOTE = 64 * 1024
+_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,11 @@ class Verifier:
                     raise LogCorrupt("The checkpoint's signature is wrong.") from None
                 return checkpoint
         raise LogCorrupt("The checkpoint is not signed by the log's key.")
+
+
+def is_plain(note: str) -> bool:
+    """Say whether a checkpoint's note is what `Signer.sign` gives: one signature and no line besides."""
+    return note.count("\n") == _LINES
 
 
 def parse_unverified(note: str) -> Checkpoint:

@@ -5,6 +5,7 @@ Knows nothing of appending and reading afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -86,10 +87,12 @@ def open_reading(url: str, state: Path, keys_url: str | None, kek: str | None, a
     opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), None, None, None)
     with database.read() as connection:
         schema.check_version(connection, database.name)
+    # Either may be missing; a verification makes the best of the other.
+    with contextlib.suppress(ProvenanceError):
+        opened.kek = load_kek(kek, paths.kek, create=False)
     try:
         opened.key_database = Database(keys_url or _default_keys(paths), read_only=True)
-        opened.kek = load_kek(kek, paths.kek, create=False)
-        opened.keys = KeyStore(opened.key_database, opened.kek)
+        opened.keys = KeyStore(opened.key_database, opened.kek or load_kek(kek, paths.kek, create=False))
         opened.keys.check_kek(claim=False)
     except ProvenanceError as error:
         opened.keys = None

@@ -147,7 +147,15 @@ class PayloadCheck:
         """Find rows and objects that no entry refers to."""
         for table in (tables.payload, tables.asset):
             self._unreferenced(table)
+            self._resurrected(table)
         self._objects()
+
+    def _resurrected(self, table: Table) -> None:
+        """Find rows that an erasure took away and that are back, as after a backup was mixed in."""
+        gone = tables.erasure
+        query = select(gone.c.id, gone.c.idx).where(gone.c.id.in_(select(table.c.id)))
+        for name, index in self._connection.execute(query):
+            self._report.error(f"Entry {index} erased this row, and it is back.", table.name, name, "id")
 
     def _unreferenced(self, table: Table) -> None:
         """Compare number and sum of the stored ids with those referred to; only a difference costs a second look."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from limner_provenance import schema, tables
 from limner_provenance.audit.report import AuditReport
 from limner_provenance.audit.tree import Outside
-from limner_provenance.checkpoint import Checkpoint, Signer, Verifier, parse_unverified
+from limner_provenance.checkpoint import Checkpoint, Signer, Verifier, is_plain, parse_unverified
 from limner_provenance.errors import AuditError, KeyUnavailable, ProvenanceError
 from limner_provenance.files import read_private
 from limner_provenance.sqlite import rows
@@ -104,6 +104,8 @@ def outside(verifier: Verifier | None, report: AuditReport, source: str, note: s
     except AuditError as error:
         report.error(str(error), source)
         return []
+    if source == "anchor" and not is_plain(note):
+        report.error("It has lines besides the log's own.", source)
     return [Outside(source, said)]
 
 
@@ -113,6 +115,9 @@ def check_keys(opened: Opened, report: AuditReport, used: set[str], erased: dict
         if line.startswith("payloads: "):
             report.add("information", line.removeprefix("payloads: "), "keys.db")
     if opened.key_database is None:
+        if opened.kek is not None:
+            # Without a key of his own an auditor may well lack the database; who has the key should have both.
+            report.error("The key-encryption key is at hand, and the database of the keys it wraps is not.", "keys.db")
         return
     try:
         with opened.key_database.read() as connection:

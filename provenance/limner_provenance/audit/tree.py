@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
-from limner_provenance.checkpoint import Checkpoint, Verifier
+from limner_provenance.checkpoint import Checkpoint, Verifier, is_plain
 from limner_provenance.errors import AuditError
 from limner_provenance.merkle import HASH_BYTES, Edge, root_of
 from limner_provenance.tiles import WIDTH, GrowingTree
@@ -153,6 +153,8 @@ class TreeCheck:
             return None
         if self._verifier is None:
             return None
+        if not is_plain(note):
+            self._report.error("The note has lines besides the log's own.", "checkpoint", size, "note")
         try:
             return self._verifier.verify(note)
         except AuditError as error:
