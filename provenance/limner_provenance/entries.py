@@ -106,14 +106,15 @@ def read_entry(index: int | None, leaf: str) -> Entry:
     Raises:
         LogCorrupt: the text is no entry.
     """
+    data = leaf.encode()
     try:
-        content = read_canonical(leaf)
+        content = read_canonical(data)
         payloads = check_shape(content)
     except (ValueError, RecursionError) as error:
         raise LogCorrupt(f"Entry {index} is not readable: {error}.", remedy="Run `limner audit verify`.") from None
     return Entry(
         leaf,
-        leaf_hash(leaf.encode()),
+        leaf_hash(data),
         content["step"],
         content["record"],
         content["time"],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from limner_provenance.canonical import canonical, parse
+from limner_provenance.canonical import canonical, read_canonical
 from limner_provenance.commitment import commit, new_salt
 from limner_provenance.errors import EntryInvalid, PayloadCorrupt
 
@@ -128,6 +128,14 @@ def key_id_of(blob: bytes) -> str:
     return blob[_KEY_ID].hex()
 
 
+def key_in(blob: object) -> str:
+    """Give the id of the key that a stored blob was sealed with; empty where it is no blob of ours."""
+    try:
+        return key_id_of(blob) if isinstance(blob, bytes) else ""
+    except PayloadCorrupt:
+        return ""
+
+
 def open_payload(blob: bytes, key: DataKey) -> Opened:
     """Decrypt a blob.
 
@@ -149,7 +157,7 @@ def _read_inner(inner: bytes) -> Opened:
     """Take head and body apart; what was committed to is derived from the body, never believed."""
     stop = 4 + int.from_bytes(inner[:4], "big")
     try:
-        head = parse(inner[4:stop].decode())
+        head = read_canonical(inner[4:stop])
         name, salt, kind = head["name"], bytes.fromhex(head["salt"]), head["kind"]
         body = inner[stop:]
         committed = canonical(bytes_facts(body)) if kind == "bytes" else body.decode()

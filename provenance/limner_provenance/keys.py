@@ -35,7 +35,9 @@ class Kek:
         if len(secret) != KEY_BYTES:
             message = f"The key-encryption key has {len(secret)} bytes, not {KEY_BYTES}."
             raise KeyUnavailable(message, remedy="Set keys.kek to 32 random bytes in base64 or hex.")
-        self._wrapping = _derive(secret, b"limner.wrap.v1")
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._wrapping = AESGCM(_derive(secret, b"limner.wrap.v1"))
         self._subjects = _derive(secret, b"limner.subject.v1")
         self.fingerprint = _derive(secret, b"limner.fingerprint.v1").hex()
 
@@ -47,10 +49,8 @@ class Kek:
 
     def wrap(self, key: DataKey, tag: str) -> bytes:
         """Encrypt a data key, bound to its id and its subject's tag."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         nonce = secrets.token_bytes(12)
-        return nonce + AESGCM(self._wrapping).encrypt(nonce, key.secret, _bound(key.id, tag))
+        return nonce + self._wrapping.encrypt(nonce, key.secret, _bound(key.id, tag))
 
     def unwrap(self, key_id: str, tag: str, wrapped: bytes) -> DataKey:
         """Decrypt a data key.
@@ -59,10 +59,9 @@ class Kek:
             KeyUnavailable: the row was changed, or wrapped under another key-encryption key.
         """
         from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            secret = AESGCM(self._wrapping).decrypt(wrapped[:12], wrapped[12:], _bound(key_id, tag))
+            secret = self._wrapping.decrypt(wrapped[:12], wrapped[12:], _bound(key_id, tag))
         except (InvalidTag, ValueError, TypeError):
             message = f"The data key {key_id} does not open: its row was changed, or the KEK is another one."
             raise KeyUnavailable(message, remedy="Restore the key database, or give the right keys.kek.") from None

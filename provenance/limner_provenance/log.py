@@ -94,6 +94,7 @@ class AuditLog:
         data: Mapping[str, Any] | None = None,
         payloads: Mapping[str, Any] | None = None,
         subject: str | None = None,
+        after: Pending | None = None,
     ) -> Pending:
         """Append an entry. Makes, hashes and encrypts it here and now, and does no I/O; the writer does that.
 
@@ -106,6 +107,7 @@ class AuditLog:
             payloads: what may have to be erased one day, by name: bytes (kept in the asset store) or JSON values.
             subject: whom the payloads are about; their data key is destroyed when this subject is erased. None: the
                 record alone, or the house where there is no record.
+            after: an entry appended before, without which this one shall not be written either.
 
         Returns:
             The pending entry; `pending.durable` is a future, done once the entry is on the disk. In asyncio:
@@ -122,7 +124,7 @@ class AuditLog:
         sealed, key = self._seal(payloads or {}, _subject(subject, record))
         references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
         entry = make_entry(step, record, data or {}, references)
-        return writer.append(Draft(entry, list(sealed.values()), key))
+        return writer.append(Draft(entry, list(sealed.values()), key), after)
 
     def _seal(self, payloads: Mapping[str, Any], subject: str) -> tuple[dict[str, Sealed], str | None]:
         """Encrypt payloads under the subject's data key."""
@@ -242,6 +244,10 @@ class AuditLog:
             PayloadErased, PayloadMissing, PayloadCorrupt, KeyUnavailable, StorageUnavailable: see each class.
         """
         return self._reader.payload(ref)
+
+    def payloads(self, refs: Sequence[PayloadRef]) -> Iterator[Any]:
+        """Give payloads' values in the order of `refs`; one that cannot be opened as the error `payload` raises."""
+        return self._reader.payloads(refs)
 
     def payload_facts(self, ref: PayloadRef) -> PayloadFacts:
         """Give SHA-256, length and salt of a bytes payload; raises what `payload` raises."""

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from limner_provenance import merkle, tables
 from limner_provenance.checkpoint import parse_unverified
 from limner_provenance.committing import newest_checkpoint
 from limner_provenance.entries import Entry, PayloadRef, read_entry
-from limner_provenance.envelope import Opened, bytes_facts, key_id_of, open_payload
+from limner_provenance.envelope import Opened, bytes_facts, key_id_of, key_in, open_payload
 from limner_provenance.errors import (
     AuditError,
     KeyUnavailable,
@@ -23,6 +23,7 @@ from limner_provenance.errors import (
     PayloadCorrupt,
     PayloadErased,
     PayloadMissing,
+    ProvenanceError,
     RecordNotFound,
 )
 from limner_provenance.states import ENDINGS, RecordState, derive
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from limner_provenance.sqlite import Database
 
 _CHUNK = 1000
+_IDS = 400
+_LEAF = select(tables.entry.c.leaf).where(tables.entry.c.idx == bindparam("idx"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,22 @@ class Reader:
         """
         return self._open(ref).value()
 
+    def payloads(self, refs: Sequence[PayloadRef]) -> Iterator[Any]:
+        """Give many payloads' values in the order of `refs`, with a few queries for each 400.
+
+        One that cannot be opened is given as the error that `payload` raises, so that it costs the others nothing.
+        """
+        for start in range(0, len(refs), _IDS):
+            some = refs[start : start + _IDS]
+            blobs = self._rows([ref.id for ref in some if ref.kind == "json"])
+            if self._keys is not None:
+                self._keys.preload(key for blob in blobs.values() if (key := key_in(blob)))
+            for ref in some:
+                try:
+                    yield self._open(ref, blobs.get(ref.id)).value()
+                except ProvenanceError as error:
+                    yield error
+
     def payload_facts(self, ref: PayloadRef) -> PayloadFacts:
         """Give what a payload is committed as; raises what `payload` raises."""
         opened = self._open(ref)
@@ -173,30 +192,36 @@ class Reader:
         """Give the 32 bytes that, with the value, disclose a commitment; raises what `payload` raises."""
         return self._open(ref).salt
 
-    def _open(self, ref: PayloadRef) -> Opened:
-        """Fetch, check and decrypt."""
+    def _open(self, ref: PayloadRef, blob: bytes | None = None) -> Opened:
+        """Fetch unless the ciphertext is at hand, check and decrypt."""
+        ids = [ref.id]
         try:
-            blob = self._blob(ref)
-            opened = open_blob(ref, blob, self._keys)
-        except (PayloadMissing, KeyUnavailable) as error:
-            ids = [ref.id] if isinstance(error, PayloadMissing) else [ref.id, key_id_of(blob)]
+            blob = self._blob(ref) if blob is None else blob
+            ids.append(check_blob(ref, blob))
+            return open_blob(ref, blob, ids[-1], self._keys)
+        except (PayloadMissing, KeyUnavailable):
             index = self.erased_by(ids)
             if index is None:
                 raise
             raise PayloadErased(f"The payload {ref.name} was erased; entry {index} says so.") from None
-        return opened
 
     def _blob(self, ref: PayloadRef) -> bytes:
         """Fetch the ciphertext."""
         if ref.kind == "bytes":
             return self._assets.read(ref.id)
-        table = tables.payload
-        with self._database.read() as connection:
-            row = connection.execute(select(table.c.blob).where(table.c.id == ref.id)).first()
-        if row is None:
+        blob = self._rows([ref.id]).get(ref.id)
+        if blob is None:
             message = f"The payload {ref.name} ({ref.id}) is missing."
             raise PayloadMissing(message, remedy="Restore the database, then run `limner audit verify`.")
-        return bytes(row[0])
+        return blob
+
+    def _rows(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Fetch the ciphertexts of JSON payloads by their ids."""
+        table = tables.payload
+        with self._database.read() as connection:
+            found = connection.execute(select(table.c.id, table.c.blob).where(table.c.id.in_(ids)))
+            # Text where bytes belong is nothing that fits its id.
+            return {row[0]: row[1] if isinstance(row[1], bytes) else b"" for row in found}
 
     def erased_by(self, ids: Sequence[str]) -> int | None:
         """Give the index of the `erased` entry that names one of the ids of payloads or keys, or None."""
@@ -211,14 +236,13 @@ class Reader:
         Raises:
             AuditError: there is no such entry, or the log is smaller than `size`.
         """
-        table = tables.entry
         with self._database.read() as connection:
             row = newest_checkpoint(connection)
             size = _within(size, row[0] if row else 0)
-            leaf = connection.execute(select(table.c.leaf).where(table.c.idx == index)).scalar()
+            leaf = connection.execute(_LEAF, {"idx": index}).scalar()
             if leaf is None or not 0 <= index < size:
                 raise AuditError(f"The log of {size} entries has no entry {index}.", remedy="Indexes begin at 0.")
-            subtree = subtrees(connection, size)
+            subtree = subtrees(connection, size, _edge(row, size))
             hashes = merkle.inclusion_proof(index, size, subtree)
             root = _root(row, size, subtree)
         return InclusionProof(index, size, merkle.leaf_hash(leaf.encode()), root, tuple(hashes))
@@ -234,7 +258,7 @@ class Reader:
             new = _within(new, row[0] if row else 0)
             if not 0 <= old <= new:
                 raise AuditError(f"A log of {new} entries has no older state of {old} entries.")
-            subtree = subtrees(connection, new)
+            subtree = subtrees(connection, new, _edge(row, new))
             hashes = merkle.consistency_proof(old, new, subtree)
             old_root = merkle.range_root(0, old, subtree)
             return ConsistencyProof(old, new, old_root, _root(row, new, subtree), tuple(hashes))
@@ -287,18 +311,26 @@ class Reader:
             return int(connection.execute(select(func.count()).select_from(table).where(condition)).scalar() or 0)
 
 
-def open_blob(ref: PayloadRef, blob: bytes, keys: KeyStore | None) -> Opened:
-    """Check a ciphertext against its id, decrypt it and check it against its commitment.
+def check_blob(ref: PayloadRef, blob: bytes) -> str:
+    """Check a ciphertext against its id, and give the id of the data key it is sealed under.
 
     Raises:
-        PayloadCorrupt: something does not fit.
-        KeyUnavailable: the data key is not at hand.
+        PayloadCorrupt: it was changed, or is no ciphertext of ours.
     """
     from limner_provenance.assets import checked
 
     if not checked(ref.id, blob):
         raise PayloadCorrupt(f"The payload {ref.name} was changed: its SHA-256 is not its id {ref.id}.")
-    key_id = key_id_of(blob)
+    return key_id_of(blob)
+
+
+def open_blob(ref: PayloadRef, blob: bytes, key_id: str, keys: KeyStore | None) -> Opened:
+    """Decrypt a ciphertext that `check_blob` found unchanged, and check it against its commitment.
+
+    Raises:
+        PayloadCorrupt: it does not open, or is not what was committed to.
+        KeyUnavailable: the data key is not at hand.
+    """
     if keys is None:
         raise KeyUnavailable("No data keys are at hand.", remedy="Give the key database and its key-encryption key.")
     opened = open_payload(blob, keys.get(key_id))
@@ -314,6 +346,13 @@ def _within(size: int | None, newest: int) -> int:
     if not 0 <= size <= newest:
         raise AuditError(f"The log has {newest} entries, not {size}.", remedy="Ask for a smaller size.")
     return size
+
+
+def _edge(row: tuple[int, str, bytes] | None, size: int) -> merkle.Edge | None:
+    """Give the newest checkpoint's edge where it is that of `size` entries and has the right length."""
+    if row is None or row[0] != size or len(row[2]) != size.bit_count() * merkle.HASH_BYTES:
+        return None
+    return merkle.Edge.from_bytes(size, row[2])
 
 
 def _root(row: tuple[int, str, bytes] | None, size: int, subtree: merkle.Subtree) -> bytes:

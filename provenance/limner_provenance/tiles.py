@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from limner_provenance import tables
 from limner_provenance.errors import LogCorrupt
@@ -22,6 +22,9 @@ WIDTH = 256
 """Hashes in a full tile (C2SP tlog-tiles)."""
 
 _BITS = 8
+_TILE = select(tables.tile.c.hashes).where(
+    tables.tile.c.level == bindparam("level"), tables.tile.c.idx == bindparam("idx")
+)
 
 
 class GrowingTree:
@@ -94,8 +97,11 @@ def _nodes(connection: Connection, level: int, start: int, stop: int) -> list[by
     return found
 
 
-def subtrees(connection: Connection, size: int) -> Callable[[int, int], bytes]:
-    """Give the function that proofs are made with: the root of a full subtree below `size`, from few rows."""
+def subtrees(connection: Connection, size: int, edge: Edge | None = None) -> Callable[[int, int], bytes]:
+    """Give the function that proofs are made with: the root of a full subtree below `size`, from few rows.
+
+    Where the edge of the tree of `size` leaves is at hand, its own roots cost no row.
+    """
     tiles: dict[tuple[int, int], Sequence[bytes]] = {}
 
     def tile(level: int, number: int) -> Sequence[bytes]:
@@ -106,6 +112,8 @@ def subtrees(connection: Connection, size: int) -> Callable[[int, int], bytes]:
         return tiles[key]
 
     def subtree(height: int, position: int) -> bytes:
+        if edge is not None and size >> height == position + 1 and not position & 1:
+            return edge.roots[(size >> height + 1).bit_count()]
         level, bits = divmod(height, _BITS)
         start = position << bits
         offset = start % WIDTH
@@ -116,10 +124,8 @@ def subtrees(connection: Connection, size: int) -> Callable[[int, int], bytes]:
 
 def _tile(connection: Connection, level: int, number: int, stop: int) -> Sequence[bytes]:
     """Give the hashes of one tile up to node `stop`; a tile that is not full is put together from below."""
-    table = tables.tile
     if stop == (number + 1) * WIDTH:
-        query = select(table.c.hashes).where(table.c.level == level, table.c.idx == number)
-        row = connection.execute(query).first()
+        row = connection.execute(_TILE, {"level": level, "idx": number}).first()
         if row is not None and len(row[0]) == WIDTH * HASH_BYTES:
             return [bytes(row[0][at : at + HASH_BYTES]) for at in range(0, WIDTH * HASH_BYTES, HASH_BYTES)]
     return _nodes(connection, level, number * WIDTH, stop)

@@ -5,7 +5,7 @@ A payload that was erased, or whose key is not at hand, is a row that says so: n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance.errors import KeyUnavailable, PayloadErased, ProvenanceError
@@ -21,25 +21,30 @@ Row = dict[str, Any]
 _NOTHING: Row = dict.fromkeys(("detector", "version", "digest", "category", "status", "score"))
 
 
-def opened(log: AuditLog, ref: PayloadRef) -> tuple[str, Any]:
-    """Open a payload: (`opened`, its value), or (`erased` | `not opened` | `broken`, None)."""
-    try:
-        return "opened", log.payload(ref)
-    except PayloadErased:
-        return "erased", None
-    except KeyUnavailable:
-        return "not opened", None
-    except ProvenanceError:
-        return "broken", None
+def opened(log: AuditLog, refs: Sequence[PayloadRef]) -> Iterator[tuple[str, Any]]:
+    """Open payloads, in their order: (`opened`, the value), or (`erased` | `not opened` | `broken`, None)."""
+    for value in log.payloads(refs):
+        if not isinstance(value, ProvenanceError):
+            yield "opened", value
+        elif isinstance(value, PayloadErased):
+            yield "erased", None
+        else:
+            yield ("not opened" if isinstance(value, KeyUnavailable) else "broken"), None
+
+
+def _with_payload(log: AuditLog, entries: Iterable[Entry], name: str) -> Iterator[tuple[Entry, str, Any]]:
+    """Give those entries that have a payload of that name, with what opening it gave."""
+    having = [entry for entry in entries if name in entry.payloads]
+    results = opened(log, [entry.payloads[name] for entry in having])
+    for entry, (state, value) in zip(having, results, strict=True):
+        yield entry, state, value
 
 
 def claim_rows(log: AuditLog, accepted: Iterable[Entry]) -> Iterator[Row]:
     """Give a row for each request: what the caller claimed about himself."""
-    for entry in accepted:
-        if "context" in entry.payloads:
-            state, value = opened(log, entry.payloads["context"])
-            claims = {name: (value or {}).get(name) for name in ("tenant", "user", "project")}
-            yield {"record": entry.record, "payload": state} | claims
+    for entry, state, value in _with_payload(log, accepted, "context"):
+        claims = {name: (value or {}).get(name) for name in ("tenant", "user", "project")}
+        yield {"record": entry.record, "payload": state} | claims
 
 
 def evidence_rows(log: AuditLog, judged: Iterable[Entry]) -> Iterator[Row]:
@@ -47,8 +52,7 @@ def evidence_rows(log: AuditLog, judged: Iterable[Entry]) -> Iterator[Row]:
 
     An image whose input cannot be opened gives one row without a score.
     """
-    for entry in judged:
-        state, value = opened(log, entry.payloads["input"])
+    for entry, state, value in _with_payload(log, judged, "input"):
         place = {"record": entry.record, "image": entry.data["image"], "payload": state}
         if value is None:
             yield place | _NOTHING
@@ -62,8 +66,7 @@ def packs_of(log: AuditLog, loaded: Iterable[Entry]) -> tuple[list[Pack], int]:
     from limner_policy import load_pack_bytes
 
     packs, closed = [], 0
-    for entry in loaded:
-        _, source = opened(log, entry.payloads["source"])
+    for entry, _, source in _with_payload(log, loaded, "source"):
         if source is None:
             closed += 1
         else:

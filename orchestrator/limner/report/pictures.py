@@ -78,7 +78,7 @@ def _picture(log: AuditLog, history: History, row: dict[str, Any], trust: bytes 
     ref = history.assets.get((row["record"], row["image"]))
     if ref is None:
         return Picture(**about, state="withheld" if row["verdict"] in {"deny", "review"} else "not sealed")
-    state, data = opened(log, ref)
+    state, data = next(opened(log, [ref]))
     if data is None:
         return Picture(**about, state=state)
     try:

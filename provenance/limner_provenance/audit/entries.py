@@ -5,7 +5,7 @@ Knows nothing of trees and signatures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import LargeBinary, cast, func, select
@@ -39,7 +39,7 @@ class EntryCheck:
         if len(leaf) >= MAX_ENTRY_BYTES:
             self._report.error("The entry is larger than 64 KiB.", "entry", index, "leaf")
         try:
-            content = read_canonical(leaf.decode())
+            content = read_canonical(leaf)
             references = check_shape(content)
         except (ValueError, RecursionError) as error:
             self._report.error(f"The entry is not in Limner's format: {error}.", "entry", index, "leaf")
@@ -80,20 +80,20 @@ class EntryCheck:
                 self.erased.setdefault(value, index)
 
 
-def stored_entries(connection: Connection, report: AuditReport) -> Iterator[list[tuple[int, bytes, str]]]:
+def stored_entries(connection: Connection, report: AuditReport) -> Iterator[Sequence[Any]]:
     """Give index, bytes and SQL type of all entries, a thousand at a time; gaps are reported."""
     table = tables.entry
     query = select(table.c.idx, cast(table.c.leaf, LargeBinary), func.typeof(table.c.leaf)).order_by(table.c.idx)
     result = connection.execution_options(yield_per=CHUNK).execute(query)
     expected = 0
     for rows in result.partitions(CHUNK):
-        for row in rows:
-            if row[0] != expected:
-                what = f"Entries are missing: after {expected - 1} comes {row[0]}."
-                report.error(what, "entry", min(expected, row[0]), "idx")
-                expected = row[0]
+        for index, _, _ in rows:
+            if index != expected:
+                what = f"Entries are missing: after {expected - 1} comes {index}."
+                report.error(what, "entry", min(expected, index), "idx")
+                expected = index
             expected += 1
-        yield [(row[0], row[1], row[2]) for row in rows]
+        yield rows
 
 
 def compare_erasures(connection: Connection, report: AuditReport, erased: dict[str, int]) -> None:

@@ -5,18 +5,17 @@ Knows nothing of trees and signatures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, select
 
 from limner_provenance import tables
-from limner_provenance.assets import checked
 from limner_provenance.audit.report import AuditReport
 from limner_provenance.entries import PayloadRef, is_digest
-from limner_provenance.envelope import key_id_of
-from limner_provenance.errors import KeyUnavailable, PayloadCorrupt, PayloadMissing, ProvenanceError
-from limner_provenance.reading import open_blob
+from limner_provenance.envelope import key_in
+from limner_provenance.errors import KeyUnavailable, PayloadCorrupt, ProvenanceError
+from limner_provenance.reading import check_blob, open_blob
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -51,7 +50,7 @@ class PayloadCheck:
         """Check payloads that are rows."""
         rows = self._rows(tables.payload, tables.payload.c.blob, [ref.id for _, ref in items])
         if self._opened.keys is not None:
-            self._opened.keys.preload(_key_ids(rows.values()))
+            self._opened.keys.preload(key for blob in rows.values() if (key := key_in(blob)))
         missing = []
         for index, ref in items:
             blob = rows.get(ref.id)
@@ -77,9 +76,8 @@ class PayloadCheck:
             except ProvenanceError as error:
                 self._no_object(ref, error)
                 continue
-            if checked(ref.id, blob) and key != _key_of(blob):
+            if self._blob("objects", index, ref, blob, "") not in ("", key):
                 self._report.error("The object is sealed under another key.", "asset", ref.id, "key_id")
-            self._blob("objects", index, ref, blob, "")
         self._missing("asset", missing)
 
     def _no_object(self, ref: PayloadRef, error: ProvenanceError) -> None:
@@ -97,21 +95,23 @@ class PayloadCheck:
         held = self._sums[table]
         self._sums[table] = [held[0] + 1, (held[1] + int(name[:32], 16)) % _MODULUS]
 
-    def _blob(self, table: str, index: int, ref: PayloadRef, blob: Any, column: str) -> None:
-        """Check one ciphertext."""
+    def _blob(self, table: str, index: int, ref: PayloadRef, blob: Any, column: str) -> str:
+        """Check one ciphertext, and give the id of its data key; empty where it is not the one committed to."""
+        key = ""
         if not isinstance(blob, bytes):
             self._report.error("The ciphertext is stored as text.", table, ref.id, column)
-            return
+            return key
         try:
-            key = key_id_of(blob) if checked(ref.id, blob) else ""
+            key = check_blob(ref, blob)
             self.keys_used.add(key)
-            open_blob(ref, blob, self._opened.keys)
+            open_blob(ref, blob, key, self._opened.keys)
         except PayloadCorrupt as error:
             self._report.error(f"Entry {index}: {error}", table, ref.id, column)
         except KeyUnavailable as error:
             self._without_key(index, ref, key, error)
         else:
             self._report.payloads_opened += 1
+        return key
 
     def _without_key(self, index: int, ref: PayloadRef, key: str, error: KeyUnavailable) -> None:
         """The ciphertext is unchanged, and its key is not at hand: erased, lost, or not given to us."""
@@ -191,14 +191,3 @@ def _orphans(connection: Connection, table: Table) -> Iterator[str]:
     for row in connection.execute(select(table.c.id)):
         if is_digest(row[0]) and row[0] not in named:
             yield row[0]
-
-
-def _key_ids(blobs: Iterable[Any]) -> list[str]:
-    return [key for blob in blobs if isinstance(blob, bytes) and (key := _key_of(blob))]
-
-
-def _key_of(blob: bytes) -> str:
-    try:
-        return key_id_of(blob)
-    except (PayloadCorrupt, PayloadMissing):
-        return ""

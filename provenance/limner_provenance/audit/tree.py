@@ -41,6 +41,7 @@ class TreeCheck:
         self._report = report
         self._verifier = verifier
         self._outside = outside
+        self._sizes = {item.checkpoint.size for item in outside}
         self._tree = GrowingTree()
         self._good = 0
         self._wrong_leaves: list[int] = []
@@ -63,15 +64,17 @@ class TreeCheck:
 
     def leaf(self, digest: bytes) -> None:
         """Take the hash of the next entry."""
-        self._tree.append(digest)
-        if self._tree.new_tiles:
-            for tile in self._tree.new_tiles:
+        tree = self._tree
+        tree.append(digest)
+        if tree.new_tiles:
+            for tile in tree.new_tiles:
                 self._compare_tile(tile)
-            self._tree.new_tiles = []
-        while self._row is not None and self._row[0] == self._tree.size:
+            tree.new_tiles = []
+        size = tree.edge.size
+        while self._row is not None and self._row[0] == size:
             self._compare_checkpoint(self._row)
             self._row = next(self._rows, None)
-        if self._outside:
+        if size in self._sizes:
             self._compare_outside()
 
     def finish(self) -> None:

@@ -59,6 +59,22 @@ def test_payloads_come_back(log: AuditLog) -> None:
     assert (facts.length, facts.salt) == (4, log.salt(entry.payloads["image"]).hex())
 
 
+def test_many_payloads_come_at_once_and_a_lost_one_costs_the_others_nothing(log: AuditLog, tmp_path: Path) -> None:
+    """Values come in the order asked for; an erased one, a missing one and a changed one are errors in their places."""
+    data = {"a": {"n": 1}, "b": "text", "gone": b"gone", "torn": b"torn", "c": b"bytes"}
+    refs = log.append("accepted", record=RECORD, payloads=data).wait(10).payloads
+    other = log.append("accepted", record="r-2", payloads={"erased": 1}, subject="alice").wait(10)
+    log.erase(subject="alice")
+    objects = tmp_path / "state" / "assets"
+    (objects / refs["gone"].id[:2] / refs["gone"].id).unlink()
+    (objects / refs["torn"].id[:2] / refs["torn"].id).write_bytes(b"other")
+    wanted = [refs["c"], other.payloads["erased"], *(refs[name] for name in ("gone", "b", "torn", "a", "b"))]
+    c, erased, gone, b, torn, a, again = log.payloads(wanted)
+    assert (a, b, c, again) == ({"n": 1}, "text", b"bytes", "text")
+    assert [type(error) for error in (erased, gone, torn)] == [PayloadErased, PayloadMissing, PayloadCorrupt]
+    assert list(log.payloads([])) == []
+
+
 def test_no_plain_text_is_stored(log: AuditLog, tmp_path: Path) -> None:
     """Neither a prompt nor a subject stands readable in any file."""
     log.append(
