@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner_provenance.credentials.keys import algorithm_of, pkcs8
-from limner_provenance.credentials.signer import Algorithm, LocalSigner, require_in_force
+from limner_provenance.credentials.keys import Algorithm, algorithm_of, pkcs8
+from limner_provenance.credentials.sealing import trial
+from limner_provenance.credentials.signer import DEVELOPMENT_ORGANISATION, LocalSigner, require_in_force
 from limner_provenance.errors import CertificateError, SealFailed
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _SUPPORTED = "an EC key on P-256 (ES256), an RSA key of at least 2048 bits (PS256) or an Ed25519 key"
 # What c2pa accepts: e-mail protection, document signing, and the C2PA claim-signing purpose.
 _PURPOSES = frozenset({"1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1"})
-DEVELOPMENT_ORGANISATION = "Limner DEVELOPMENT (not trusted)"
 
 
 def certificate_signer(
@@ -251,8 +251,6 @@ def _purposes(leaf: x509.Certificate) -> Iterable[str]:
 
 
 def _trial(signer: LocalSigner, where: str) -> None:
-    from limner_provenance.credentials.sealing import trial
-
     try:
         trial(signer)
     except SealFailed as error:

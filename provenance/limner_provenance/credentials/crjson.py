@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from limner_provenance.credentials.certificates import DEVELOPMENT_ORGANISATION
 from limner_provenance.credentials.manifest import NOTICE, RECORD, TRAINING
 from limner_provenance.credentials.report import Finding
+from limner_provenance.credentials.signer import DEVELOPMENT_ORGANISATION
 
 
 def manifest(report: dict[str, Any], label: str | None) -> dict[str, Any]:

@@ -14,15 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner_provenance.credentials.certificates import (
-    DEVELOPMENT_ORGANISATION,
-    load_chain,
-    load_key,
-    make_signer,
-    read_pem,
-    require_private,
-)
+from limner_provenance.credentials.certificates import load_chain, load_key, make_signer, read_pem, require_private
 from limner_provenance.credentials.keys import algorithm_of, pkcs8
+from limner_provenance.credentials.signer import DEVELOPMENT_ORGANISATION
 from limner_provenance.errors import CertificateError
 
 if TYPE_CHECKING:

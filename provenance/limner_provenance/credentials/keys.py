@@ -5,12 +5,12 @@ The only place that touches private keys. Must not know files, certificates or m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-    from limner_provenance.credentials.signer import Algorithm
+Algorithm = Literal["es256", "ps256", "ed25519"]
 
 
 def algorithm_of(key: PrivateKeyTypes | PublicKeyTypes) -> Algorithm | None:

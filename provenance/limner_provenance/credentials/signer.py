@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from limner_provenance.credentials.keys import Algorithm, sign
 from limner_provenance.errors import CertificateError
 
-Algorithm = Literal["es256", "ps256", "ed25519"]
+DEVELOPMENT_ORGANISATION = "Limner DEVELOPMENT (not trusted)"
+"""Who issues the certificates that nobody outside this machine trusts, as they say themselves."""
 WARN_BEFORE = timedelta(days=30)
 
 
@@ -76,8 +78,6 @@ class LocalSigner:
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the local key; ES256 as DER."""
-        from limner_provenance.credentials.keys import sign
-
         return sign(self.private_key, self.alg, data)
 
 

@@ -22,8 +22,9 @@ from limner_provenance.credentials import (
     seal,
 )
 from limner_provenance.credentials.development import issue_leaf
+from limner_provenance.credentials.keys import Algorithm
 from limner_provenance.credentials.keys import sign as sign_with
-from limner_provenance.credentials.signer import Algorithm, LocalSigner
+from limner_provenance.credentials.signer import LocalSigner
 from limner_provenance.errors import CredentialError, ImageUnreadable
 
 
