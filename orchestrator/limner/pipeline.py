@@ -34,6 +34,7 @@ async def run(record: Record, runtime: Runtime) -> ImageResult:
         ProvenanceError: Signing, keys, log or disk cannot do their part.
     """
     with record.log.lock(record.id):
+        await record.refresh()
         refuse_if_ended(record)
         async with write_the_end(record):
             await accept(record)
@@ -43,4 +44,4 @@ async def run(record: Record, runtime: Runtime) -> ImageResult:
             await judge_images(record, runtime)
             await mark(record, runtime)
             await seal(record, runtime)
-        return await deliver(record)
+            return await deliver(record)

@@ -6,9 +6,13 @@ Knows the log and nothing of providers or policy; the provenance leaf derives a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from limner_provenance.errors import ProvenanceError
 from limner_provenance.states import derive
 
 if TYPE_CHECKING:
@@ -19,6 +23,25 @@ if TYPE_CHECKING:
 
 _LARGE = 32_768
 """From this many bytes on, encrypting is left to a worker thread so that the event loop stays free."""
+
+
+_NEVER_AGAIN = ("attempted", "sealed", "delivered")
+"""Steps that are not written a second time: nothing was sent, or a manifest names an entry that was lost."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An entry on its way to the disk, and what it was made from."""
+
+    pending: Pending
+    step: str
+    data: Mapping[str, Any]
+    payloads: Mapping[str, Any]
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is known that it could not be written."""
+        return self.pending.durable.done() and self.pending.durable.exception() is not None
 
 
 class Record:
@@ -32,7 +55,7 @@ class Record:
         self.log = log
         self.subject = subject
         self.entries: list[Entry] = list(entries or ())
-        self._pending: list[Pending] = []
+        self._waiting: list[_Waiting] = []
         self.memory: dict[str, Any] = {}
 
     @classmethod
@@ -50,9 +73,24 @@ class Record:
                 f"No record {record_id!r} is in this log.", remedy="See `limner audit show` for the records."
             )
         record = cls(log, record_id, subject=None, entries=entries)
-        context = record.payload("accepted", "context")
-        record.subject = context.get("user") if isinstance(context, dict) else None
+        # An erased record, or one whose keys are elsewhere, can still be shown; it cannot be gone on with.
+        with contextlib.suppress(ProvenanceError):
+            context = record.payload("accepted", "context")
+            record.subject = context.get("user") if isinstance(context, dict) else None
         return record
+
+    async def refresh(self) -> None:
+        """Read the entries again; under the record's lock nobody adds to what is read then.
+
+        Whoever held the lock before may have gone on since this record was loaded, and sent it to an engine.
+        """
+        if self.entries:
+            await self.settle()
+            await asyncio.to_thread(self._read_again)
+
+    def _read_again(self) -> None:
+        self.log.flush()
+        self.entries = list(self.log.entries(record=self.id))
 
     @property
     def state(self) -> RecordState:
@@ -101,13 +139,17 @@ class Record:
             DatabaseUnavailable: It could not be written.
         """
         payloads = payloads or {}
+        # Nothing follows an entry that was lost: the log would tell of a step without the one before it.
+        after = self._waiting[-1].pending if self._waiting else None
 
         def append() -> Pending:
-            return self.log.append(step, record=self.id, data=data, payloads=payloads, subject=self.subject)
+            return self.log.append(
+                step, record=self.id, data=data, payloads=payloads, subject=self.subject, after=after
+            )
 
         large = sum(len(p) for p in payloads.values() if isinstance(p, bytes)) >= _LARGE
         pending = await asyncio.to_thread(append) if large else append()
-        self._pending.append(pending)
+        self._waiting.append(_Waiting(pending, step, data, payloads))
         self.entries.append(pending.entry)
         if durable:
             await self.settle()
@@ -115,6 +157,23 @@ class Record:
 
     async def settle(self) -> None:
         """Wait until every entry added so far is on disk."""
-        while self._pending:
-            await asyncio.wrap_future(self._pending[0].durable)
-            self._pending.pop(0)
+        while self._waiting:
+            await asyncio.wrap_future(self._waiting[0].pending.durable)
+            self._waiting.pop(0)
+
+    async def rescue(self) -> None:
+        """Write entries that were lost once more, in their order, up to one that may not be written again.
+
+        A disk that was full for a moment must not cost a picture that is paid for.
+
+        Raises:
+            ProvenanceError: They cannot be written now either; the record is as the log has it.
+        """
+        waiting, self._waiting = self._waiting, []
+        await asyncio.gather(*(asyncio.wrap_future(w.pending.durable) for w in waiting), return_exceptions=True)
+        lost = [w for w in waiting if w.lost]
+        gone = {w.pending.entry.leaf_hash for w in lost}
+        self.entries = [entry for entry in self.entries if entry.leaf_hash not in gone]
+        for one in itertools.takewhile(lambda w: w.step not in _NEVER_AGAIN, lost):
+            await self.add(one.step, one.data, one.payloads)
+        await self.settle()

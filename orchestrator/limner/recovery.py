@@ -5,6 +5,7 @@ A record that a process works on holds a lock, and is not touched.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,30 +72,43 @@ def _finish(config: Config, found: list[Unfinished]) -> list[Unfinished]:
 
 
 async def _finish_all(config: Config, found: list[Unfinished]) -> list[Unfinished]:
-    from limner.records import Record
     from limner.runtime import Runtime
 
     runtime = Runtime.open(config)
     try:
-        return [
-            Unfinished(
-                one.record, one.state, one.means, await _finish_one(Record.load(runtime.log, one.record), runtime)
-            )
-            for one in found
-        ]
+        return [Unfinished(one.record, one.state, one.means, await _outcome(one.record, runtime)) for one in found]
     finally:
         await runtime.close()
+
+
+async def _outcome(record_id: str, runtime: Runtime) -> str:
+    """Finish one record; whatever is wrong with it keeps none of the others from being finished."""
+    from limner.records import Record
+
+    try:
+        record = await asyncio.to_thread(Record.load, runtime.log, record_id)
+        return await _finish_one(record, runtime)
+    except Exception as error:  # noqa: BLE001 - said, record by record
+        return f"not finished: {type(error).__name__}"
 
 
 async def _finish_one(record: Record, runtime: Runtime) -> str:
     from limner.pipeline import run
 
-    if record.find("attempted") is None:
-        with record.log.lock(record.id):
-            await record.add("cancelled", {"reason": "interrupted before anything was sent"}, durable=True)
+    if record.find("attempted") is None and await _cancel(record):
         return "ended as cancelled"
     try:
         result = await run(record, runtime)
     except EVERY as error:
         return f"{record.standing}: {type(error).__name__}"
     return f"{len(result.images)} sealed and kept; fetch with limner.get"
+
+
+async def _cancel(record: Record) -> bool:
+    """End a record that was never sent; False where somebody went on with it since it was loaded."""
+    with record.log.lock(record.id):
+        await record.refresh()
+        if record.find("attempted") or record.state.final or record.state.waiting:
+            return False
+        await record.add("cancelled", {"reason": "interrupted before anything was sent"}, durable=True)
+    return True

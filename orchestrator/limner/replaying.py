@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from limner_policy.engine import judge
 from limner_policy.types import PolicyInput
+from limner_provenance.errors import PayloadMissing
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -55,4 +56,6 @@ def packs_in_force(log: AuditLog, packs: list[dict[str, str]]) -> tuple[Pack, ..
         digest = entry.data["sha256"]
         if digest in wanted and digest not in found:
             found[digest] = load_pack_bytes(log.payload(entry.payloads["source"]), wanted[digest])
+    for digest in wanted.keys() - found.keys():
+        raise PayloadMissing(f"The log holds no pack {wanted[digest]} ({digest}).", remedy="Run `limner audit verify`.")
     return tuple(found[digest] for digest in sorted(wanted))

@@ -163,15 +163,19 @@ class Runtime:
                 self._announced = True
 
     def _announce(self) -> None:
+        """Write it down before a request begins: a judgement is worth the pack it can be replayed with."""
+        pending = []
         known = {e.data["sha256"] for e in self.log.entries(steps=["policy_loaded"])}
         for pack in self.packs:
             if pack.sha256 not in known:
                 data = {"name": pack.name, "version": pack.version, "sha256": pack.sha256}
-                self.log.append("policy_loaded", data=data, payloads={"source": pack.source})
+                pending.append(self.log.append("policy_loaded", data=data, payloads={"source": pack.source}))
         opened = self._opened()
         before = [e.data for e in self.log.entries(steps=["opened"])]
         if not before or before[-1] != opened:
-            self.log.append("opened", data=opened)
+            pending.append(self.log.append("opened", data=opened))
+        for entry in pending:
+            entry.wait()
 
     def _opened(self) -> dict[str, Any]:
         return {

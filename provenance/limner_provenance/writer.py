@@ -36,16 +36,24 @@ class Pending:
         entry: the entry; its leaf and leaf hash are final, its index is known only after the commit.
         durable: done with the entry and its index once it is on the disk; fails with the error that kept it away. It
             cannot be cancelled: an entry that was appended is written.
+        after: the entry without which this one is not written either; None once that is settled.
     """
 
-    __slots__ = ("draft", "durable", "entry")
+    __slots__ = ("after", "draft", "durable", "entry")
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, after: Pending | None = None) -> None:
         self.draft = draft
+        self.after = after
         self.entry: Entry = draft.entry
         self.durable: Future[Entry] = Future()
         # A future that runs cannot be cancelled, so an awaiting task that is cancelled leaves the write alone.
         self.durable.set_running_or_notify_cancel()
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the entry that has to come before could not be written; asked when that one is settled."""
+        before, self.after = self.after, None
+        return before is not None and before.durable.done() and before.durable.exception() is not None
 
     def wait(self, timeout: float | None = None) -> Entry:
         """Wait until the entry is on the disk, at most `timeout` seconds, and give it with its index.
@@ -77,13 +85,13 @@ class Writer:
         self._last = 1
         atexit.register(_close_at_exit, weakref.ref(self))
 
-    def append(self, draft: Draft) -> Pending:
-        """Queue a draft.
+    def append(self, draft: Draft, after: Pending | None = None) -> Pending:
+        """Queue a draft, to be written only where the entry `after` is.
 
         Raises:
             DatabaseUnavailable: the log was closed, or opened before this process was forked.
         """
-        pending = Pending(draft)
+        pending = Pending(draft, after)
         self.check_process()
         with self._changed:
             if self._closed:
@@ -157,8 +165,9 @@ class Writer:
         ready: list[Pending] = []
         failed: set[str] = set()
         for pending in batch:
-            if pending.entry.record in failed:
+            if pending.entry.record in failed or pending.orphaned:
                 self._fail([pending], DatabaseUnavailable(_AFTER))
+                failed |= {pending.entry.record} if pending.entry.record else set()
                 continue
             try:
                 self._prepare(pending.draft)

@@ -5,6 +5,7 @@ Retries and fall-backs live in this step alone, and only where they cannot bill 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ async def attempt(record: Record, runtime: Runtime) -> None:
     """
     if record.find("produced"):
         return
+    if failed := record.find("attempt_failed"):
+        _fail_again(failed.data)
     if record.find("attempted"):
         raise OutcomeUnknown(
             f"Record {record.id} was sent to an engine, and no answer was kept.",
@@ -82,12 +85,33 @@ async def _ask(record: Record, runtime: Runtime, candidate: dict[str, Any], seed
             provider=provider.name,
             may_have_billed=True,
         )
+    record.memory["pictures"] = await asyncio.to_thread(_pictures, provider.name, answer)
     return answer
+
+
+def _pictures(provider: str, answer: ProviderAnswer) -> list[Picture]:
+    """Take the pictures over, decoding those that come without pixels: later nothing could be done about a bad one.
+
+    Raises:
+        GenerationFailed: One is no picture.
+    """
+    made = [Picture.of(i, image) for i, image in enumerate(answer.images)]
+    for picture in made:
+        try:
+            _ = picture.pixels
+        except Exception as error:
+            raise GenerationFailed(
+                f"What {provider} gave as image {picture.index} is no picture.",
+                remedy="Report it to who wrote the provider.",
+                provider=provider,
+                may_have_billed=True,
+            ) from error
+    return made
 
 
 async def _keep(record: Record, answer: ProviderAnswer, started: int) -> None:
     """Write `produced`: every picture as an encrypted payload, and how it was made."""
-    made = [Picture.of(i, image) for i, image in enumerate(answer.images)]
+    made: list[Picture] = record.memory["pictures"]
     model = answer.model
     cost = None if answer.cost is None else {"amount": str(answer.cost.amount), "currency": answer.cost.currency}
     data = {
@@ -99,7 +123,6 @@ async def _keep(record: Record, answer: ProviderAnswer, started: int) -> None:
         "timings_us": dict(answer.timings) | {"attempt": (time.perf_counter_ns() - started) // 1000},
         "warnings": len(answer.warnings),
     }
-    record.memory["pictures"] = made
     record.memory["answer"] = answer
     await record.add("produced", data, {f"image-{p.index}": p.data for p in made})
 
@@ -109,6 +132,20 @@ def _seeds(record: Record) -> list[int]:
     request = asked(record).request
     first = secrets.randbelow(_SEED_ROOM) if request.seed is None else request.seed
     return list(range(first, first + request.n))
+
+
+def _fail_again(failure: dict[str, Any]) -> None:
+    """End as an attempt did whose failure is recorded, where a crash came before the end itself was.
+
+    Raises:
+        GenerationFailed: The engine had failed; where the outcome was not known, it still is not.
+    """
+    if failure["error"] != OutcomeUnknown.__name__:
+        raise GenerationFailed(
+            f"The engine had failed ({failure['error']}).",
+            remedy="Ask again.",
+            may_have_billed=failure["may_have_billed"],
+        )
 
 
 def _failure(error: ProviderError, started: int) -> dict[str, Any]:

@@ -56,23 +56,20 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
         await _end(record, "unknown", type(error).__name__, error)
         raise
     except Exception as error:
-        if await _keeps_pictures(record):
+        _named(error, record)
+        with contextlib.suppress(ProvenanceError):
+            await record.rescue()
+        if record.state.final or record.state.waiting:
+            raise
+        if record.find("produced"):
             error.add_note(
                 f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on there."
             )
-            _named(error, record)
         else:
-            await _end(record, "failed", type(error).__name__, error)
+            # An engine that was asked may have been paid, whatever broke here.
+            asked = record.find("attempted") and not record.find("attempt_failed")
+            await _end(record, "unknown" if asked else "failed", type(error).__name__, error)
         raise
-
-
-async def _keeps_pictures(record: Record) -> bool:
-    """Say whether produced pictures are on the disk, and not only on their way there."""
-    try:
-        await record.settle()
-    except ProvenanceError:
-        return False
-    return record.find("produced") is not None
 
 
 def _named(error: E, record: Record) -> E:
@@ -86,4 +83,6 @@ async def _end(record: Record, step: str, reason: str, error: BaseException | No
     if error is not None:
         _named(error, record)
     with contextlib.suppress(ProvenanceError):
-        await record.add(step, {"reason": reason}, {"message": str(error)} if error else {}, durable=True)
+        await record.rescue()
+        if record.entries:
+            await record.add(step, {"reason": reason}, {"message": str(error)} if error else {}, durable=True)

@@ -53,6 +53,9 @@ async def judge_request(record: Record, runtime: Runtime) -> None:
         ReviewRequired: A rule asks for a person.
     """
     if record.find("judged", stage="request"):
+        if not record.find("planned") and not record.find("approved"):
+            # A crash may have come between the judgement and the refusal that follows from it.
+            await refuse(record, decision_of(record))
         return
     facts = policy_input(record, "request")
     decision = judge(runtime.packs, facts)

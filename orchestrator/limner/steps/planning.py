@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from limner.replaying import replay
 from limner.result import PlannedCandidate
 from limner.steps.asking import Asked, asked
 from limner.steps.judging import policy_input, refuse
@@ -62,7 +63,9 @@ async def plan(record: Record, runtime: Runtime) -> None:
         PolicyDenied: Policy forbids every one that could.
         ReviewRequired: A person has to decide about the only ones that could.
     """
-    if record.find("planned"):
+    if planned := record.find("planned"):
+        if planned.data["chosen"] is None and not record.find("approved"):
+            await _nobody_again(record, planned.data["candidates"])
         return
     what = asked(record)
     candidates = [
@@ -126,3 +129,15 @@ async def _nobody(record: Record, what: Asked, candidates: list[Candidate]) -> N
         await refuse(record, mildest.decision, candidate=index)
     first = meant[0].unmet[0]
     raise UnsupportedRequest(first.field, first.value, why=first.why, remedy=first.remedy, provider=meant[0].provider)
+
+
+async def _nobody_again(record: Record, candidates: list[dict[str, Any]]) -> None:
+    """Say it again where a crash came between the plan and the refusal that follows from it."""
+    meant = [c for c in candidates if not c["pinned_away"]]
+    able = [i for i, c in enumerate(candidates) if not c["pinned_away"] and not c["unmet"]]
+    if able:
+        decisions = {i: replay(record, {"stage": "candidate", "candidate": i}) for i in able}
+        index = min(able, key=lambda i: decisions[i].verdict)
+        await refuse(record, decisions[index], candidate=index)
+    field = meant[0]["unmet"][0] if meant and meant[0]["unmet"] else "model"
+    raise UnsupportedRequest(field, "as recorded", why="no engine could do it then.", remedy="Ask again.")
