@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import audit, generate, init, policy, verify
+from limner.cli import audit, generate, init, policy, policy_tools, verify
 
 app = typer.Typer(
     help="One governed, signed, audited way to every image model.",
@@ -44,5 +44,6 @@ def common(
 app.command("init")(init.init)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
+policy_tools.add_to(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")

@@ -1,0 +1,168 @@
+"""`limner policy explain | history | replay`: what the log can tell about policy, and about a change of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limner.cli.output import emit_json, err, out
+from limner.cli.policy import AsJson
+
+if TYPE_CHECKING:
+    from limner.policy_tools.history import Stretch
+    from limner.policy_tools.impact import Impact
+
+_MOST_CHANGES = 20
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("explain")(explain)
+    app.command("history")(history)
+    app.command("replay")(replay)
+
+
+def explain(
+    context: typer.Context,
+    record: Annotated[str, typer.Argument(help="A record id, as `limner audit show` lists them.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="Decide as of this instant, or the end of this day UTC.", metavar="INSTANT"),
+    ] = None,
+    pack: Annotated[list[Path] | None, typer.Option(help="Decide with this file or folder.", metavar="PATH")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in plain words which rule decided a record, why, and where it matched; exit code 1 where that was erased."""
+    from limner.policy_tools.explaining import explain as explain_record
+    from limner.policy_tools.instants import instant
+    from limner.policy_tools.recorded import ERASED
+    from limner.policy_tools.wording import told
+    from limner.reading import open_log
+    from limner_policy import load_packs
+
+    moment = instant(as_of, "--as-of", end_of_day=True) if as_of is not None else None
+    packs = load_packs(pack) if pack else None
+    with open_log(context.obj) as log:
+        found = explain_record(log, record, as_of=moment, packs=packs)
+    if as_json:
+        emit_json(found.to_json())
+    else:
+        for line in told(found):
+            out().print(line, markup=False, highlight=False)
+    if found.closed:
+        raise typer.Exit(1 if ERASED in found.closed else 3)
+
+
+def history(context: typer.Context, as_json: AsJson = False) -> None:
+    """Say which pack was in force from when until when, and in how many judgements it took part."""
+    from limner.policy_tools.history import history as read_history
+    from limner.reading import open_log
+
+    with open_log(context.obj) as log:
+        found = read_history(log)
+    if as_json:
+        emit_json({"history": [dataclasses.asdict(stretch) for stretch in found]})
+        return
+    if not found:
+        out().print("No policy was in force yet: the log has no request.")
+    for stretch in found:
+        for line in _stretch(stretch):
+            out().print(line, markup=False)
+
+
+def _stretch(stretch: Stretch) -> Iterator[str]:
+    yield f"{stretch.pack} {stretch.version}"
+    yield f"  from    {_second(stretch.since)} (entry {stretch.entry})"
+    yield f"  until   {_second(stretch.until)} (entry {stretch.until_entry})" if stretch.until else "  until   now"
+    late = f", {stretch.late:,} of them after that in a process opened before" if stretch.late else ""
+    yield f"  judged  {stretch.judgements:,} times{late}"
+    yield f"  sha256  {stretch.sha256}"
+    yield f"  bytes   in entry {stretch.loaded}"
+
+
+def _second(time: str) -> str:
+    return f"{time[:10]} {time[11:19]} UTC"
+
+
+def replay(
+    context: typer.Context,
+    packs: Annotated[list[Path], typer.Argument(help="Policy files or folders to decide with.")],
+    last: Annotated[str | None, typer.Option(help="Only the last 12h, 30d, 2w.", metavar="TIME")] = None,
+    since: Annotated[str | None, typer.Option(help="Only from this day or instant on.", metavar="INSTANT")] = None,
+    until: Annotated[str | None, typer.Option(help="Only before this day or instant.", metavar="INSTANT")] = None,
+    fail_on_change: Annotated[
+        bool, typer.Option("--fail-on-change", help="Exit code 1 where anything changes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide what is in the log again with these packs, and say what would come out differently."""
+    from limner.errors import ConfigInvalid
+    from limner.policy_tools.impact import replay_log
+    from limner.policy_tools.instants import ago, instant
+    from limner.reading import open_log
+    from limner_policy import load_packs
+    from limner_provenance.entries import now
+
+    if last is not None and since is not None:
+        raise ConfigInvalid("--last and --since contradict each other.", remedy="Give one of the two.")
+    start = ago(last, "--last", now()) if last is not None else instant(since, "--since") if since is not None else None
+    stop = instant(until, "--until") if until is not None else None
+    loaded = load_packs(packs)
+    with open_log(context.obj) as log, _progress(quiet=as_json) as told:
+        found = replay_log(log, loaded, since=start, until=stop, on_progress=told)
+    if as_json:
+        emit_json(_impact_json(found))
+    else:
+        for line in _impact(found):
+            out().print(line, markup=False)
+    if fail_on_change and found.changes:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], object]]:
+    """Show a progress bar on standard error; gives what to call with how much is done, and of what."""
+    from rich.progress import Progress
+
+    with Progress(console=err(), transient=True, disable=quiet) as bar:
+        task = bar.add_task("deciding again", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+_GROUPS = (("kind", "change"), ("stage", "stage"), ("rule", "rule"), ("provider", "provider"), ("tenant", "tenant"))
+
+
+def _impact_json(found: Impact) -> dict[str, object]:
+    return {
+        "replayed": found.replayed,
+        "changed": len(found.changes),
+        "unreplayable": found.unreplayable.total(),
+        "unreplayable_because": dict(sorted(found.unreplayable.items())),
+        "counts": {name: found.by(what) for what, name in _GROUPS},
+        "changes": [dataclasses.asdict(change) for change in found.changes],
+    }
+
+
+def _impact(found: Impact) -> Iterator[str]:
+    from limner.policy_tools.wording import spelled_out
+
+    yield f"{found.replayed:,} judgements decided again: {len(found.changes):,} would change."
+    if found.unreplayable:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.unreplayable.items()))
+        yield f"{found.unreplayable.total():,} could not be decided again and are counted nowhere else: {reasons}."
+    if not found.changes:
+        return
+    for what, name in _GROUPS:
+        yield f"\nby {name}"
+        yield from (f"  {count:>7,}  {spelled_out(value)}" for value, count in found.by(what).items())
+    yield "\nwhich"
+    for change in found.changes[:_MOST_CHANGES]:
+        yield f"  {change.record}  {change.judged}: {change.kind}"
+        yield f"    {', '.join(change.rules) or '(no rule)'}"
+    if len(found.changes) > _MOST_CHANGES:
+        yield f"  and {len(found.changes) - _MOST_CHANGES:,} more: --json lists them all"

@@ -1,0 +1,172 @@
+"""An explanation in plain words, as a tree of at most 80 columns.
+
+What comes from a prompt or a file is shown with its control and direction characters spelled out.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from limner.policy_tools.explaining import Explained, Explanation, Place, Reason
+
+WIDTH = 80
+_MOST_PLACES = 4
+
+VERDICTS = {
+    "allow": "allowed",
+    "allow_with_duties": "allowed, with duties",
+    "review": "a person has to decide",
+    "deny": "refused",
+}
+_STATES = {
+    "unknown": "It could not be decided whether this holds, so its if_unknown applies.",
+    "failed": "The engine failed while it evaluated this rule, which refuses.",
+}
+
+
+def spelled_out(text: str) -> str:
+    """Give a text on one line, with what would move or hide characters of a terminal spelled as escapes."""
+    return "".join(_spelled(character) for character in text)
+
+
+def _spelled(character: str) -> str:
+    if character in "\n\t\r":
+        return {"\n": "⏎", "\t": " ", "\r": ""}[character]
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+        return f"\\u{ord(character):04x}"
+    return character
+
+
+def told(explanation: Explanation) -> list[str]:
+    """Give the lines of an explanation."""
+    lines = [f"record {explanation.record}: {explanation.state}", *_wrapped(_shows(explanation)), ""]
+    for judgement in explanation.judgements:
+        lines += [*_judgement(judgement, recorded=explanation.shows == "recorded"), ""]
+    if not explanation.judgements:
+        lines += ["It holds no judgement.", ""]
+    return [*lines, *_clauses(explanation.judgements)]
+
+
+def _shows(explanation: Explanation) -> str:
+    if explanation.shows == "recorded":
+        return "Shown: what was decided then, by the packs that were in force then."
+    packs = "the packs that the log had in force" if explanation.shows == "as of" else "the given packs"
+    instant = f" as of {explanation.instant}" if explanation.instant else ""
+    return (
+        f"Shown: NOT what was decided then, but the same recorded input under {packs}{instant}. A detector that did "
+        "not run then is unknown."
+    )
+
+
+def _judgement(judgement: Explained, *, recorded: bool) -> Iterator[str]:
+    about = f" ({spelled_out(judgement.engine)})" if judgement.engine else ""
+    yield from _wrapped(f"{judgement.judged}{about}: {_verdict(judgement, recorded=recorded)}")
+    body = [f"entry {judgement.entry}, {judgement.time}", *_remarks(judgement, recorded=recorded)]
+    for remark in body:
+        yield from _wrapped(remark, "│  " if judgement.reasons else "   ")
+    for number, reason in enumerate(judgement.reasons, start=1):
+        last = number == len(judgement.reasons)
+        head, *rest = _reason(reason)
+        yield from _wrapped(head, "└─ " if last else "├─ ", "   " if last else "│  ")
+        for line in rest:
+            yield from _wrapped(line, "      " if last else "│     ", ("      " if last else "│     ") + " " * 8)
+
+
+def _verdict(judgement: Explained, *, recorded: bool) -> str:
+    was = VERDICTS[judgement.recorded]
+    if judgement.verdict is None:
+        return f"cannot be decided again (then: {was})"
+    now = VERDICTS[judgement.verdict]
+    if recorded:
+        differs = "" if judgement.verdict == judgement.recorded else f" — BUT THE LOG SAYS {was.upper()}"
+        return f"{now}{differs}"
+    return f"{now}, as then" if judgement.verdict == judgement.recorded else f"{now}; then: {was}"
+
+
+def _remarks(judgement: Explained, *, recorded: bool) -> Iterator[str]:
+    if judgement.packs:
+        yield "packs " + ", ".join(f"{p['name']} {p['version']} ({p['sha256'][:12]}…)" for p in judgement.packs)
+    if judgement.no_policy or (judgement.verdict is not None and not judgement.packs):
+        yield "No policy is in force, and that refuses everything."
+    if judgement.input != "opened":
+        yield f"The recorded input cannot be opened: {judgement.input}. " + (
+            "This is what the log says in clear." if recorded else "Nobody can decide it again."
+        )
+    if judgement.duties:
+        yield "duties " + ", ".join(judgement.duties)
+    if judgement.verdict is not None and not judgement.reasons and judgement.packs:
+        yield "No rule objects."
+
+
+def _reason(reason: Reason) -> Iterator[str]:
+    role = f"recorded only ({reason.mode} mode)" if reason.role == "recorded only" else reason.role
+    yield f"{reason.verdict}  {reason.pack}/{reason.rule}  {reason.title}  [{role}]"
+    if reason.state != "held":
+        yield f"note    {_STATES[reason.state]}"
+    if reason.clause:
+        yield f"says    {reason.clause.says}"
+        yield f"why     {reason.clause.why}"
+        for source in reason.clause.basis:
+            yield f"basis   {_source(source)}"
+    else:
+        yield "note    The pack of this rule cannot be opened."
+    for place in reason.places[:_MOST_PLACES]:
+        yield f"where   {_place(place)}"
+    if len(reason.places) > _MOST_PLACES:
+        yield f"where   and {len(reason.places) - _MOST_PLACES} more places"
+    for used in reason.evidence:
+        yield f"score   {_evidence(used)}"
+
+
+def _source(source: Mapping[str, str]) -> str:
+    read = f", read {source['read']}" if "read" in source else ""
+    via = f", by way of {source['via']}" if "via" in source else ""
+    quote = f": “{source['quote']}”" if "quote" in source else ""
+    url = f" <{source['url']}>" if "url" in source else ""
+    return f"{source['cite']}{read}{via}{quote}{url}"
+
+
+def _place(place: Place) -> str:
+    where = f"{place.field.replace('_', ' ')}, characters {place.start} to {place.end}"
+    if place.text is None:
+        return where
+    before, text, after = (spelled_out(part or "") for part in (place.before, place.text, place.after))
+    return f"{where}: {before}»{text}«{after}"
+
+
+def _evidence(used: Mapping[str, Any]) -> str:
+    name = f"{used['detector']}/{used['category']}"
+    version = f", version {used['version']}" if used.get("version") else ""
+    if used.get("score") is None:
+        return f"{name} unknown ({used.get('reason') or 'no reason given'}), threshold {used['threshold']}{version}"
+    return f"{name} {used['score']}, threshold {used['threshold']}{version}"
+
+
+def _clauses(judgements: Iterable[Explained]) -> Iterator[str]:
+    """Give each deciding rule as it is written, once."""
+    seen: dict[tuple[str, str], Reason] = {}
+    for judgement in judgements:
+        for reason in judgement.reasons:
+            if reason.role == "decides" and reason.clause:
+                seen.setdefault((reason.pack, reason.rule), reason)
+    for reason in seen.values():
+        assert reason.clause is not None
+        first, last = reason.clause.lines
+        yield f"{reason.pack}/{reason.rule} as it is written (lines {first} to {last}):"
+        yield ""
+        yield from ("".join(_spelled(c) for c in line) for line in reason.clause.text.split("\n"))
+        yield ""
+
+
+def _wrapped(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        spelled_out(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
