@@ -140,6 +140,8 @@ class AsyncLimner:
             PolicyDenied: It was denied; the same error as then.
             RequestEnded: It ended without a picture.
         """
+        if not isinstance(record_id, str):
+            raise ConfigInvalid(f"record_id={record_id!r} is no text.", remedy="Give the record_id of a result.")
         return await self._requests.resume(record_id)
 
     async def close(self) -> None:
@@ -237,6 +239,11 @@ class Limner:
         self.close()
 
 
+for _name in ("open", "generate", "get", "close"):  # so that help(Limner.generate) says all, and it is written once
+    _method = getattr(Limner, _name)
+    getattr(_method, "__func__", _method).__doc__ = getattr(AsyncLimner, _name).__doc__
+
+
 def _context(given: Claims, otherwise: RequestContext) -> RequestContext:
     from pydantic import ValidationError
 
@@ -246,6 +253,8 @@ def _context(given: Claims, otherwise: RequestContext) -> RequestContext:
         return otherwise
     if isinstance(given, RequestContext):
         return given
+    if not isinstance(given, Mapping):
+        raise ConfigInvalid(f"context={given!r} is no mapping.", remedy='Write e.g. context={"user": "ann"}.')
     try:
         return RequestContext.model_validate(dict(given))
     except ValidationError as error:
@@ -253,5 +262,6 @@ def _context(given: Claims, otherwise: RequestContext) -> RequestContext:
         where = ".".join(str(part) for part in found["loc"])
         known = ", ".join(RequestContext.model_fields)
         raise ConfigInvalid(
-            f"context.{where}={found['input']!r}: {found['msg']}.", remedy=f"Fields: {known}."
+            f"context.{where}={found['input']!r}: {found['msg'].removeprefix('Value error, ')}.",
+            remedy=f"Fields: {known}.",
         ) from error

@@ -9,7 +9,8 @@ The leaves' classes are re-exported as they are, so `except limner.errors.Provid
     ├── ReviewRequired               policy asks for a person; the record waits as in_review
     ├── DutyUnfulfilled              a duty that policy attached cannot be carried out, so nothing is released
     ├── RequestEnded                 the record ended earlier without a picture: failed or cancelled
-    └── ForkedProcess                this client was opened in another process
+    ├── ForkedProcess                this client was opened in another process
+    └── ClientClosed                 this client was closed before
 
     ProviderError                    an engine: see limner_providers.errors
     ├── InvalidRequest               a field of the request is wrong
@@ -27,7 +28,7 @@ Each carries `record_id` where a request had begun, a cause, and a message that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner_policy.errors import (
     DetectorError,
@@ -78,6 +79,7 @@ __all__ = [
     "AuditError",
     "Cancelled",
     "CertificateError",
+    "ClientClosed",
     "ConfigInvalid",
     "ConfigurationInvalid",
     "CredentialError",
@@ -128,6 +130,10 @@ class LimnerError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.remedy = remedy
         self.record_id = record_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel whole between processes, whatever a subclass's constructor asks for."""
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class ConfigInvalid(LimnerError):
@@ -186,6 +192,16 @@ class RequestEnded(LimnerError):
 
 class ForkedProcess(LimnerError):
     """A client opened in one process was used in another."""
+
+
+class ClientClosed(LimnerError):
+    """A client was used after it was closed."""
+
+
+def _restored(kind: type[LimnerError], args: tuple[Any, ...], state: dict[str, Any]) -> LimnerError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 EVERY: tuple[type[Exception], ...] = (LimnerError, ProviderError, PolicyError, ProvenanceError)

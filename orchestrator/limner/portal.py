@@ -1,6 +1,7 @@
 """The bridge from blocking code to the async core: one event loop in one thread, opened lazily.
 
-A thread does not survive a fork, so a client used in a forked child would hang: it raises `ForkedProcess` instead.
+The thread is a daemon: a program that forgets to close its client still ends. A thread does not survive a fork, so a
+client used in a forked child would hang: it raises `ForkedProcess` instead.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from limner.errors import ForkedProcess
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from anyio.from_thread import BlockingPortal
 
 P = ParamSpec("P")
@@ -28,7 +28,7 @@ class Portal:
         """Remember the process; the loop starts at the first call."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._thread: threading.Thread | None = None
         self._portal: BlockingPortal | None = None
 
     def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,9 +46,10 @@ class Portal:
     def close(self) -> None:
         """Stop the loop and its thread."""
         with self._lock:
-            if self._context is not None and self._pid == os.getpid():
-                self._context.__exit__(None, None, None)
-            self._context = self._portal = None
+            if self._portal is not None and self._thread is not None and self._pid == os.getpid():
+                self._portal.call(self._portal.stop)
+                self._thread.join()
+            self._portal = self._thread = None
 
     def _opened(self) -> BlockingPortal:
         if self._pid != os.getpid():
@@ -58,8 +59,26 @@ class Portal:
             )
         with self._lock:
             if self._portal is None:
-                from anyio.from_thread import start_blocking_portal
-
-                self._context = start_blocking_portal()
-                self._portal = self._context.__enter__()
+                started: Future[BlockingPortal] = Future()
+                self._thread = threading.Thread(target=_serve, args=(started,), name="limner-portal", daemon=True)
+                self._thread.start()
+                self._portal = started.result()
             return self._portal
+
+
+def _serve(started: Future[BlockingPortal]) -> None:
+    """Run an event loop with a portal into it until the portal is stopped."""
+    import anyio
+    from anyio.from_thread import BlockingPortal
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    try:
+        anyio.run(serve)
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)

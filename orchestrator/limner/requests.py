@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uuid_utils
 
+from limner.errors import ClientClosed
 from limner.pipeline import run
 from limner.records import Record
 
@@ -25,9 +26,11 @@ class RunningRequests:
         """Take the runtime that they share."""
         self._runtime = runtime
         self._tasks: set[asyncio.Task[ImageResult]] = set()
+        self._closed = False
 
     async def begin(self, asked: Asked, on_progress: Callable[[Progress], object] | None) -> ImageResult:
         """Open a record (UUIDv7) for what was asked, and take it to its end."""
+        self._refuse_closed()
         await asyncio.to_thread(self._runtime.announce)
         record = Record(self._runtime.log, str(uuid_utils.uuid7()), subject=asked.context.user)
         record.memory |= {"asked": asked, "on_progress": on_progress}
@@ -35,13 +38,19 @@ class RunningRequests:
 
     async def resume(self, record_id: str) -> ImageResult:
         """Take a record of the log to its end, or give its result again."""
+        self._refuse_closed()
         return await self._run(await asyncio.to_thread(Record.load, self._runtime.log, record_id))
 
     async def close(self) -> None:
         """Wait for what is under way, then close what the requests shared."""
+        self._closed = True
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._runtime.close()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ClientClosed("This Limner was closed.", remedy="Open another with Limner.open().")
 
     async def _run(self, record: Record) -> ImageResult:
         task = asyncio.create_task(run(record, self._runtime))
