@@ -146,7 +146,8 @@ class TestProvider:
         await anyio.sleep(_SLOW if fault == "slow" and not self._delay else self._delay)
         self._bill(request)
         self._fail_sent(fault)
-        images = [self._draw(request, seed, i, on_progress) for i, seed in enumerate(chosen)]
+        warnings = _tell(request, on_progress)
+        images = [self._draw(request, seed) for seed in chosen]
         return ProviderAnswer(
             images=tuple(_spoil(images, fault)),
             model=MODEL,
@@ -154,16 +155,13 @@ class TestProvider:
             cost=None if self._cost is None else Cost(amount=self._cost * request.n, currency=self._currency),
             timings={"generate": (time.perf_counter_ns() - started) // 1000},
             request_id=f"test-{os.getpid()}-{self.calls}",
+            warnings=warnings,
         )
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _draw(self, request: ImageRequest, seed: int, index: int, on_progress: OnProgress | None) -> ProducedImage:
-        steps = request.num_inference_steps or _STEPS
-        if on_progress is not None:
-            for step in range(1, steps + 1):
-                on_progress(Progress(step=step, steps=steps, image=index + 1, images=request.n))
+    def _draw(self, request: ImageRequest, seed: int) -> ProducedImage:
         width, height = request.width or 64, request.height or 64
         pixels = draw(_key(request), seed, width, height)
         pixels.flags.writeable = False
@@ -196,6 +194,19 @@ class TestProvider:
         if fault == "unknown":
             message = f"{self.name} took the request and never answered."
             raise OutcomeUnknown(message, remedy="Do not repeat it: it may have been billed.", provider=self.name)
+
+
+def _tell(request: ImageRequest, on_progress: OnProgress | None) -> tuple[str, ...]:
+    """Report every step; a listener that raises costs no picture, is not asked again, and that is said."""
+    if on_progress is None:
+        return ()
+    steps = request.num_inference_steps or _STEPS
+    try:
+        for done in range(steps * request.n):
+            on_progress(Progress(step=done % steps + 1, steps=steps, image=done // steps + 1, images=request.n))
+    except Exception as error:  # noqa: BLE001 - the listener is foreign code
+        return (f"on_progress raised {type(error).__name__} and was not called again",)
+    return ()
 
 
 def _key(request: ImageRequest) -> str:
