@@ -59,7 +59,7 @@ class KeysSection(_Section):
     """The data-key database, apart from the audit database, and the key-encryption key (32 bytes as base64 or hex)."""
 
     url: str = f"sqlite:///{STATE_FOLDER}/keys.db"
-    kek: str | None = None
+    kek: str | None = Field(default=None, repr=False)
 
 
 class AssetsSection(_Section):
@@ -74,7 +74,7 @@ class SigningSection(_Section):
     certificate: Path | None = None
     key: Path | None = None
     trust: Path | None = None
-    timestamp: str | None = None
+    timestamp: str | None = Field(default=None, pattern="^https?://")
 
 
 class Config(_Section):
@@ -156,6 +156,11 @@ def load_config(path: str | Path | None = None, *, folder: Path | None = None) -
         ConfigInvalid: The file is not there, is no YAML 1.2, or holds a wrong key or value; names field and remedy.
     """
     folder = (folder or Path.cwd()).absolute()
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise ConfigInvalid(
+            f"The configuration {path!r} is no file's name.",
+            remedy="Name a file, or build one with Config.model_validate.",
+        )
     if path is None:
         candidate = folder / FILE_NAME
         if not candidate.exists():

@@ -92,11 +92,16 @@ class Runtime:
         """Read the configured trust anchors, which are kept for ever: old pictures still need them."""
         path = self.config.path(file)
         try:
-            return path.read_bytes()
+            found = path.read_bytes()
         except OSError as error:
             raise ConfigInvalid(
                 f"signing.trust: {path} cannot be read: {error.strerror}.", remedy="Name a PEM file of trust anchors."
             ) from error
+        if b"-----BEGIN CERTIFICATE-----" not in found:
+            raise ConfigInvalid(
+                f"signing.trust: {path} holds no certificate.", remedy="Name a PEM file of trust anchors."
+            )
+        return found
 
     def provider(self, name: str) -> Provider:
         """Give a configured provider, made at its first use.

@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from limner.config import Config, load_config
 from limner.errors import ConfigInvalid, StorageUnavailable
 from limner.reading import open_log
-from limner_provenance.errors import DatabaseUnavailable, KeyUnavailable, PayloadErased, ProvenanceError
+from limner_provenance.errors import (
+    DatabaseUnavailable,
+    ImageUnreadable,
+    KeyUnavailable,
+    PayloadErased,
+    ProvenanceError,
+)
 
 if TYPE_CHECKING:
     from limner_provenance import AuditLog
@@ -131,7 +137,11 @@ def verify_file(
     settings = config if isinstance(config, Config) else load_config(config)
     path = Path(file)
     data = _read(path)
-    credentials = read_credentials(data, trust=_anchors(settings, trust))  # 1: raises where the file is not whole
+    anchors = _anchors(settings, trust)
+    try:
+        credentials = read_credentials(data, trust=anchors)
+    except ImageUnreadable as error:  # 1
+        raise ImageUnreadable(f"{path}: {error}") from error
     steps = [
         Step("file", "good", f"a whole {credentials.mime} of {len(data):,} bytes"),
         _credentials_step(credentials),  # 2
@@ -166,6 +176,9 @@ def _anchors(config: Config, trust: str | Path | None) -> bytes | None:
         raise ConfigInvalid(
             f"The trust anchors {error.filename} cannot be read: {error.strerror}.", remedy="Name a PEM file."
         ) from error
+    for file, data in zip(files, found, strict=True):
+        if b"-----BEGIN CERTIFICATE-----" not in data:
+            raise ConfigInvalid(f"The trust anchors {file} hold no certificate.", remedy="Name a PEM file.")
     own = trust_anchors(config.state / "keys")
     return b"\n".join([*found, *([own] if own else [])]) or None
 
@@ -247,9 +260,13 @@ def _difference(kept: bytes, data: bytes) -> str:
 
 
 def _inclusion_step(log: AuditLog, sealed: Entry) -> Step:
-    """Step 5: the audit path leads from the entry to the root that the checkpoint signs."""
+    """Step 5: the audit path leads from the entry to the root of a checkpoint that the log's key signed."""
     assert sealed.index is not None  # it was read from the log
     head = log.head()
+    try:
+        log.check_head(head)
+    except ProvenanceError as error:
+        return Step("inclusion", "bad", f"the checkpoint of size {head.size} proves nothing: {error}")
     proof = log.inclusion(sealed.index, head.size)
     if not (proof.holds() and proof.leaf_hash == sealed.leaf_hash and proof.root == head.root):
         return Step("inclusion", "bad", f"entry {sealed.index} is NOT under the checkpoint of size {head.size}")
