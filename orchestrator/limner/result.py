@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ class GeneratedImage:
 
         Raises:
             ValueError: The name's ending does not fit the format: a wrong ending misleads every later reader.
+            OSError: It cannot be written there.
         """
         path = Path(path)
         fitting = {".jpg", ".jpeg"} if self.mime == "image/jpeg" else {SUFFIXES[self.mime]}
@@ -47,8 +49,13 @@ class GeneratedImage:
             message = f"{path.name}: the image is {self.mime}; end the name with {' or '.join(sorted(fitting))}."
             raise ValueError(message)
         temporary = path.with_name(f".{path.name}.part")
-        temporary.write_bytes(self.data)
-        temporary.replace(path)
+        try:
+            temporary.write_bytes(self.data)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
         return path
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli.output import emit_json, err, out, paint, report_json, show_report, table
+from limner.cli.output import emit_json, err, out, paint, plain, report_json, show_report, table
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
@@ -31,19 +33,15 @@ def verify(
     """Check every entry, payload, picture, checkpoint and column, and say where something is wrong."""
     from rich.progress import Progress
 
-    from limner.errors import ConfigInvalid
     from limner.reading import open_log
     from limner_provenance.audit import verify as verify_log
 
-    note = None
-    if checkpoint is not None:
-        try:
-            note = checkpoint.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigInvalid(
-                f"--checkpoint {checkpoint} cannot be read.", remedy="Name a checkpoint file."
-            ) from error
-    with open_log(context.obj) as log, Progress(console=err(), transient=True, disable=as_json) as bar:
+    note = _checkpoint_file(checkpoint) if checkpoint is not None else None
+    if log_key is not None:
+        _check_log_key(log_key)
+    console = err()
+    quiet = as_json or not console.is_terminal
+    with open_log(context.obj) as log, Progress(console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("verifying", total=None)
 
         def told(step: str, done: int, total: int) -> None:
@@ -61,6 +59,35 @@ def verify(
         show_report(out(), report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _checkpoint_file(file: Path) -> str:
+    """Read a checkpoint kept elsewhere; a file that is none says nothing about the log, so it is wrong input."""
+    from limner.errors import ConfigInvalid
+    from limner_provenance.checkpoint import parse_unverified
+    from limner_provenance.errors import ProvenanceError
+
+    try:
+        note = file.read_text(encoding="utf-8")
+        parse_unverified(note)
+    except (OSError, UnicodeDecodeError, ProvenanceError) as error:
+        why = getattr(error, "strerror", None) or "it is no signed checkpoint"
+        raise ConfigInvalid(
+            f"--checkpoint {file} cannot be read: {why}.", remedy="Name a file that `limner audit checkpoint` wrote."
+        ) from error
+    return note
+
+
+def _check_log_key(text: str) -> None:
+    from limner.errors import ConfigInvalid, KeyUnavailable
+    from limner_provenance.checkpoint import Verifier
+
+    try:
+        Verifier(text)
+    except KeyUnavailable as error:
+        raise ConfigInvalid(
+            f"--log-key {text!r} is no log's key.", remedy="Give the line that `limner init` printed: NAME+HASH+KEY."
+        ) from error
 
 
 @app.command()
@@ -141,9 +168,18 @@ def _show_record(found: Any) -> None:
         console.print(
             f"[bold]{entry.index:>6}  {entry.step}[/bold]  [dim]{entry.time}  leaf {entry.leaf_hash.hex()[:16]}…[/dim]"
         )
-        console.print_json(data=entry.data, indent=2) if entry.data else None
+        for key, value in entry.data.items():
+            console.print(f"        {key}: {_json(value)}", markup=False)
         for name in entry.payloads:
             console.print(f"        payload {name}: {_payload(found, entry, name)}", markup=False)
+
+
+def _json(value: Any) -> str:
+    """Write a value as JSON: in one line where it fits, else indented under its entry."""
+    line = plain(json.dumps(value, ensure_ascii=False))
+    if len(line) <= 90:
+        return line
+    return textwrap.indent(plain(json.dumps(value, ensure_ascii=False, indent=2), lines=True), " " * 8).strip()
 
 
 def _payload(found: Any, entry: Entry, name: str) -> str:
@@ -156,8 +192,10 @@ def _payload(found: Any, entry: Entry, name: str) -> str:
         return f"({error})"
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
-    text = str(value)
-    return text if len(text) <= 300 else f"{text[:300]}… ({len(text):,} characters)"
+    if name == "manifest":
+        return f"{len(value):,} characters of base64"
+    text = plain(value) if isinstance(value, str) else _json(value)
+    return text if len(text) <= 300 or not isinstance(value, str) else f"{text[:300]}… ({len(text):,} characters)"
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

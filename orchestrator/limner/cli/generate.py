@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from limner.cli.output import emit_json, err, out, paint, table
+from limner.cli.output import emit_json, err, out, paint, plain, table
 
 if TYPE_CHECKING:
     from limner.result import GeneratedImage, ImageResult
@@ -98,17 +100,39 @@ def _format(given: str | None, output: Path | None) -> str:
 
 def _check_output(output: Path | None) -> None:
     """Refuse before anything is spent what could not be written afterwards."""
-    from limner.errors import ConfigInvalid
+    from limner.errors import ConfigInvalid, StorageUnavailable
 
-    if output is None:
-        return
-    if not output.parent.is_dir():
-        raise ConfigInvalid(f"--output: the folder {output.parent} is not there.", remedy="Make it first.")
-    if output.is_dir():
-        raise ConfigInvalid(f"--output: {output} is a folder.", remedy="Name a file.")
+    output = output or Path(f"limner-{os.getpid()}.png")
+    trial = output.with_name(f".{output.name}.trial") if output.name else output
+    try:
+        if not output.parent.is_dir():
+            raise ConfigInvalid(f"--output: the folder {output.parent} is not there.", remedy="Make it first.")
+        if output.is_dir():
+            raise ConfigInvalid(f"--output: {output} is a folder.", remedy="Name a file.")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise StorageUnavailable(
+            f"--output: {output} cannot be written: {error.strerror}.",
+            remedy="Name another file with --output; nothing was asked of an engine yet.",
+        ) from error
 
 
 def _save(result: ImageResult, output: Path | None) -> list[Path]:
+    from limner.errors import StorageUnavailable
+
+    try:
+        return _saved(result, output)
+    except OSError as error:
+        failed = StorageUnavailable(
+            f"{error.filename or output or 'the picture'} cannot be written: {error.strerror}.",
+            remedy=f'The signed pictures are kept; fetch them with Limner.open().get("{result.record_id}").',
+        )
+        failed.record_id = result.record_id
+        raise failed from error
+
+
+def _saved(result: ImageResult, output: Path | None) -> list[Path]:
     from limner.result import SUFFIXES
 
     files = []
@@ -123,7 +147,7 @@ def _save(result: ImageResult, output: Path | None) -> list[Path]:
 @contextlib.contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
     """Show a bar on standard error while the engine works, on a terminal only."""
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = err()
     if quiet or not console.is_terminal:
@@ -133,12 +157,14 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
+        MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("drawing", total=None)
-        yield lambda p: bar.update(task, total=p.steps * p.images, completed=p.image * p.steps + p.step)
+        task = bar.add_task("getting policy and engine ready", total=None)
+        yield lambda p: bar.update(
+            task, description="drawing", total=p.steps * p.images, completed=(p.image - 1) * p.steps + p.step
+        )
 
 
 def _as_json(result: ImageResult, files: list[Path]) -> dict[str, Any]:
@@ -171,9 +197,9 @@ def _as_json(result: ImageResult, files: list[Path]) -> dict[str, Any]:
 def _show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
     console = out()
     for image, file in zip(result.images, files, strict=True):
-        console.print(f"{file}  [dim]{image.width}x{image.height} seed {image.seed}[/dim]")
+        console.print(f"{escape(plain(str(file)))}  [dim]{image.width}x{image.height} seed {image.seed}[/dim]")
     for image in result.withheld:
-        console.print(f"image {image.index + 1} withheld: {'; '.join(image.decision.reasons)}")
+        console.print(f"image {image.index + 1} withheld: {'; '.join(image.decision.reasons)}", markup=False)
     console.print(
         f"policy {paint(result.decision.verdict.value)} · {result.provider}/{result.model} · record {result.record_id}"
     )
@@ -187,7 +213,7 @@ def _show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
         )
         _explain(result)
     for warning in result.warnings:
-        err().print(f"[yellow]note[/yellow] {warning}")
+        err().print(f"[yellow]note[/yellow] {escape(warning)}")
 
 
 def _explain(result: ImageResult) -> None:

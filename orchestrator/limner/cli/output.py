@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from limner.verification import Verification
@@ -32,34 +34,58 @@ COLOURS = {
 }
 
 
+_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control and direction characters and lone surrogates: what acts on a terminal, or cannot be shown."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which knows the exit code."""
+        raise BrokenPipeError
+
+
+class Painted(str):
+    """Text of ours that is markup; every other text is shown as it is written."""
+
+    __slots__ = ()
+
+
 def out() -> Console:
-    """Give the console for answers (standard output)."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    """Give the console for answers (standard output); a table keeps its width, and a narrow terminal wraps the line."""
+    console = _Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 100) if console.is_terminal else 200
+    return console
 
 
 def err() -> Console:
     """Give the console for progress and errors (standard error)."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def paint(word: str) -> str:
+def plain(text: str, *, lines: bool = False) -> str:
+    """Show as escapes what would steer a terminal; with `lines` line ends stay."""
+    return _STEERS.sub(lambda m: m[0] if lines and m[0] == "\n" else m[0].encode("unicode_escape").decode(), text)
+
+
+def paint(word: str) -> Painted:
     """Give a verdict or state its colour."""
     colour = COLOURS.get(word)
-    return f"[{colour}]{word}[/{colour}]" if colour else word
+    return Painted(f"[{colour}]{word}[/{colour}]" if colour else escape(word))
 
 
 def emit_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))  # noqa: T201  # the answer itself
+    """Print one JSON document, which any encoding of the output can carry."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not utf8, indent=2, default=str))  # noqa: T201  # the answer itself
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Make a plain table; every cell is turned to text."""
+    """Make a plain table; every cell is turned to text, and only what `paint` made is read as markup."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column == "record")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*(Text.from_markup(c) if isinstance(c, Painted) else Text(plain(str(c))) for c in row))
     return made
 
 
@@ -83,9 +109,9 @@ def fail(error: Exception, *, as_json: bool) -> int:
         return code
     console = err()
     console.print(f"[bold red]{type(error).__name__}[/bold red]", end=" ")
-    console.print(str(error), markup=False)
+    console.print(plain(str(error), lines=True), markup=False)
     for note in getattr(error, "__notes__", ()):
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {plain(note)}", markup=False)
     if record_id:
         console.print(f"  record {record_id} (see `limner audit show {record_id}`)", markup=False)
     return code
@@ -120,10 +146,10 @@ _MARKS = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[di
 
 def show_verification(console: Console, found: Verification) -> None:
     """Print what a file proves: its numbered steps, what its credentials state, and the verdict."""
-    console.print(f"[bold]{escape(str(found.file))}[/bold] => {paint(found.verdict)}")
+    console.print(f"[bold]{escape(plain(str(found.file)))}[/bold] => {paint(found.verdict)}")
     for number, step in enumerate(found.steps, start=1):
-        console.print(f"  {number}. {_MARKS[step.result]} {step.title}: {escape(step.says)}")
+        console.print(f"  {number}. {_MARKS[step.result]} {step.title}: {escape(plain(step.says))}")
     for name, value in found.states.items():
-        console.print(f"     [dim]{name}: {escape(value)}[/dim]")
+        console.print(f"     [dim]{name}: {escape(plain(value))}[/dim]")
     for warning in found.warnings:
         console.print(f"     [yellow]note[/yellow] {escape(warning)}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import pickle
 from pathlib import Path
 
 import pytest
 
 from limner.cli import _config_first
+from limner.cli.output import plain
 from limner.client import AsyncLimner, Limner, _context
 from limner.context import RequestContext
-from limner.errors import ConfigInvalid, ForkedProcess
+from limner.errors import ConfigInvalid, DutyUnfulfilled, ForkedProcess, LimnerError, PolicyDenied, ReviewRequired
 from limner.portal import Portal
 from limner.result import GeneratedImage
 from limner_policy.verdicts import Decision, Verdict
@@ -49,7 +51,7 @@ def test_both_clients_have_the_same_methods() -> None:
         (["generate", "x", "--config", "f"], ["--config", "f", "generate", "x"]),
         (["generate", "--config=f", "x"], ["--config=f", "generate", "x"]),
         (["generate", "--", "--config", "f"], ["generate", "--", "--config", "f"]),
-        (["generate", "x", "--config"], ["generate", "x", "--config"]),
+        (["generate", "x", "--config"], ["--config"]),
     ],
 )
 def test_config_may_stand_anywhere(given: list[str], moved: list[str]) -> None:
@@ -88,3 +90,43 @@ def test_a_fork_gets_a_clear_error_instead_of_hanging() -> None:
     assert "after the fork" in queue.get(timeout=20)
     child.join()
     portal.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigInvalid("n=0 is wrong.", remedy="Give 1.", record_id="r"),
+        PolicyDenied(IMAGE.decision, record_id="r"),
+        ReviewRequired(IMAGE.decision, record_id="r"),
+        DutyUnfulfilled(["label"], record_id="r"),
+    ],
+)
+def test_errors_travel_whole_between_processes(error: LimnerError) -> None:
+    """A worker's error arrives with its message, record and everything else."""
+    arrived = pickle.loads(pickle.dumps(error))  # our own bytes
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived) == vars(error)
+
+
+def test_help_of_the_sync_client_says_all() -> None:
+    """Nobody has to look up the async twin to learn what a parameter means."""
+    assert "num_inference_steps: Denoising steps" in (inspect.getdoc(Limner.generate) or "")
+    assert Limner.open.__doc__ == AsyncLimner.open.__doc__
+
+
+@pytest.mark.parametrize("claims", ["ann", 5, [1]])
+def test_claims_have_to_be_a_mapping(claims: object) -> None:
+    """A wrong kind of context is said to be one, and is no TypeError of somebody else's code."""
+    with pytest.raises(ConfigInvalid, match="no mapping"):
+        _context(claims, RequestContext())  # type: ignore[arg-type]
+    with pytest.raises(ConfigInvalid, match="no file's name"):
+        Limner.open(claims if not isinstance(claims, str) else 7)  # type: ignore[arg-type]
+
+
+def test_what_steers_a_terminal_is_shown_as_written() -> None:
+    """A prompt cannot colour, retitle or reverse the terminal of the person who reads the log."""
+    assert plain("a\x1b[31mred\u202e\ud800 \U0001f468\u200d\U0001f467") == (
+        "a\\x1b[31mred\\u202e\\ud800 \U0001f468\u200d\U0001f467"
+    )
+    assert plain("two\nlines", lines=True) == "two\nlines"
