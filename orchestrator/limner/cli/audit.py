@@ -226,8 +226,16 @@ def recover(
     if not found:
         out().print("Nothing is unfinished.")
         return
-    columns = ("record", "state", "what it means", "done now" if finish else "with --finish")
-    out().print(table("Unfinished requests", columns, ((f.record, f.state, f.means, f.outcome) for f in found)))
+    if finish:
+        rows = [(f.record, f.state, f.means, f.outcome) for f in found]
+        out().print(table("Unfinished requests", ("record", "state", "what it means", "done now"), rows))
+        return
+    out().print(
+        table(
+            "Unfinished requests", ("record", "state", "what it means"), ((f.record, f.state, f.means) for f in found)
+        )
+    )
+    out().print("`limner audit recover --finish` seals what was produced and ends the rest; nothing is sent again.")
 
 
 @app.command()

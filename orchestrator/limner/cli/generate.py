@@ -102,6 +102,7 @@ def _check_output(output: Path | None) -> None:
     """Refuse before anything is spent what could not be written afterwards."""
     from limner.errors import ConfigInvalid, StorageUnavailable
 
+    says = f"--output: {output}" if output is not None else f"The folder {Path.cwd()}"
     output = output or Path(f"limner-{os.getpid()}.png")
     trial = output.with_name(f".{output.name}.trial") if output.name else output
     try:
@@ -113,7 +114,7 @@ def _check_output(output: Path | None) -> None:
         trial.unlink()
     except OSError as error:
         raise StorageUnavailable(
-            f"--output: {output} cannot be written: {error.strerror}.",
+            f"{says} cannot be written: {error.strerror}.",
             remedy="Name another file with --output; nothing was asked of an engine yet.",
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,7 @@ def init(
             raise ConfigInvalid(
                 f"{path} exists already and is left as it is.", remedy="Remove it first, or work with it."
             )
+    had_folder = policy.parent.exists()
     try:
         policy.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(_CONFIG, encoding="utf-8")
@@ -48,12 +50,17 @@ def init(
     except OSError as error:
         from limner.errors import StorageUnavailable
 
+        _undo(config, policy, folder=not had_folder)
         raise StorageUnavailable(
             f"{error.filename or folder} cannot be written: {error.strerror}.",
             remedy="Choose a folder you may write to.",
         ) from error
-    with Limner.open(config) as limner:
-        key = limner.log_key
+    try:
+        with Limner.open(config) as limner:
+            key = limner.log_key
+    except Exception:
+        _undo(config, policy, folder=not had_folder)
+        raise
     if as_json:
         emit_json({"config": str(config), "policy": str(policy), "log_key": key})
         return
@@ -66,3 +73,12 @@ def init(
         "The log's key; whoever shall verify later should get it from you, today, by another way than the files:"
     )
     console.print(f"  {key}", soft_wrap=True)
+
+
+def _undo(*files: Path, folder: bool) -> None:
+    """Leave nothing half-written, so that the command can simply be given again."""
+    with contextlib.suppress(OSError):
+        for file in files:
+            file.unlink(missing_ok=True)
+        if folder:
+            files[-1].parent.rmdir()

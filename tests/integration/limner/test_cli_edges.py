@@ -76,6 +76,20 @@ def test_a_picture_that_cannot_be_written_is_named_with_its_record(
         assert len(limner.get(found["record_id"]).images) == 1
 
 
+def test_init_that_fails_leaves_nothing(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A disk that is full while setting up leaves no half of it, and the command can be given again."""
+
+    def full(path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert command("init", "new")[0] == 3
+    monkeypatch.undo()
+    assert list((tmp_path / "new").iterdir()) == []
+    assert command("init", str(tmp_path / "new"))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
