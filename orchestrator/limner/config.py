@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,11 @@ class ProviderSection(BaseModel):
     def settings(self) -> dict[str, Any]:
         """Everything but the kind."""
         return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Leave secrets out of what a traceback or a log may show."""
+        for name, value in super().__repr_args__():
+            yield name, "…" if name and _SECRET.search(name) else value
 
 
 class RoutingSection(_Section):

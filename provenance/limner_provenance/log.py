@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from limner_provenance import opening
+from limner_provenance.checkpoint import Verifier
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
@@ -214,6 +215,15 @@ class AuditLog:
     def head(self) -> Head:
         """Give the newest checkpoint."""
         return self._reader.head()
+
+    def check_head(self, head: Head) -> None:
+        """Check the signature of a head, by the key file at hand, else by the key that entry 0 states.
+
+        Raises:
+            LogCorrupt: the log's key did not sign it.
+            KeyUnavailable: there is no key to check it with.
+        """
+        Verifier(opening.trusted_vkey(self._opened, self.vkey)).verify(head.note)
 
     def checkpoint(self, size: int) -> str | None:
         """Give the signed checkpoint of exactly `size` entries, or None where no commit ended there."""

@@ -192,6 +192,16 @@ def log_identity(connection: Connection) -> tuple[str, str]:
     return origin, key
 
 
+def trusted_vkey(opened: Opened, stated: str) -> str:
+    """Give the verifier key to believe: that of the key file at hand, else the one that entry 0 states."""
+    if opened.signer is not None:
+        return opened.signer.vkey
+    try:
+        return Signer.from_skey(read_private(opened.paths.log_key)).vkey
+    except (ProvenanceError, ValueError):
+        return stated
+
+
 def identity_for_reading(opened: Opened) -> tuple[str, str]:
     """Give origin and key as entry 0 states them, or empty texts: a damaged log has to be readable to be examined."""
     try:
