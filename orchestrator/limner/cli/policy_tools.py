@@ -54,8 +54,8 @@ def explain(
     else:
         for line in told(found):
             out().print(line, markup=False, highlight=False)
-    if found.closed:
-        raise typer.Exit(1 if ERASED in found.closed else 3)
+    if found.closed or found.contradicts_log:
+        raise typer.Exit(1 if ERASED in found.closed or found.contradicts_log else 3)
 
 
 def history(context: typer.Context, as_json: AsJson = False) -> None:
@@ -129,7 +129,8 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], object]]:
     """Show a progress bar on standard error; gives what to call with how much is done, and of what."""
     from rich.progress import Progress
 
-    with Progress(console=err(), transient=True, disable=quiet) as bar:
+    console = err()
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("deciding again", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
@@ -163,6 +164,7 @@ def _impact(found: Impact) -> Iterator[str]:
     yield "\nwhich"
     for change in found.changes[:_MOST_CHANGES]:
         yield f"  {change.record}  {change.judged}: {change.kind}"
-        yield f"    {', '.join(change.rules) or '(no rule)'}"
+        why = ": not known then, so its if_unknown applies" if change.unknown else ""
+        yield f"    {', '.join(change.rules) or '(no rule)'}{why}"
     if len(found.changes) > _MOST_CHANGES:
         yield f"  and {len(found.changes) - _MOST_CHANGES:,} more: --json lists them all"

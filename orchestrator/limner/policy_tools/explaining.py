@@ -89,6 +89,7 @@ class Explained:
         no_policy: No pack, or no rule, was in force.
         packs: The packs that took part.
         duties: What the decision asks for.
+        measured: Detectors' evidence in the recorded input, whether a rule used it or not.
         reasons: Each rule that held or could not be decided, the most severe first.
     """
 
@@ -102,6 +103,7 @@ class Explained:
     no_policy: bool
     packs: tuple[Mapping[str, str], ...]
     duties: tuple[str, ...]
+    measured: tuple[Mapping[str, Any], ...]
     reasons: tuple[Reason, ...]
 
 
@@ -127,6 +129,11 @@ class Explanation:
     def closed(self) -> list[str]:
         """Why inputs could not be opened, each once; empty where all could."""
         return sorted({j.input for j in self.judgements} - {"opened"})
+
+    @property
+    def contradicts_log(self) -> bool:
+        """Whether deciding again with the very packs and input of then gives another verdict than the log says."""
+        return self.shows == "recorded" and any(j.verdict != j.recorded for j in self.judgements)
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON data."""
@@ -188,6 +195,7 @@ def _explained(
         no_policy=bool(leaf.get("no_policy")),
         packs=tuple(leaf.get("packs", judgement.packs)),
         duties=tuple(_duty(duty) for duty in leaf.get("duties", ())),
+        measured=tuple(found.model_dump(mode="json") for found in opened.evidence) if opened else (),
         reasons=tuple(_reason(hit, leaf["verdict"], known, opened) for hit in hits),
     )
 

@@ -25,7 +25,8 @@ _AT_ONCE = 400
 class Change:
     """A judgement that would come out with another verdict.
 
-    `rules` are those that say so: of the given packs where it became stricter, else those that were dropped.
+    `rules` are those that say so: of the given packs where it became stricter, else those that were dropped. `unknown`
+    says that they could not be decided, for instance because the detector they ask for did not run then.
     """
 
     record: str
@@ -36,6 +37,7 @@ class Change:
     before: str
     after: str
     rules: tuple[str, ...]
+    unknown: bool
     provider: str | None
     tenant: str | None
 
@@ -117,6 +119,7 @@ def _change(judgement: Judgement, facts: PolicyInput, decision: Decision) -> Cha
         before=judgement.verdict,
         after=decision.verdict.value,
         rules=now if stricter else judgement.rules,
+        unknown=stricter and bool(decision.deciding) and all(hit.unknown for hit in decision.deciding),
         provider=facts.candidate.provider if facts.candidate else None,
         tenant=facts.context.tenant,
     )

@@ -97,6 +97,8 @@ def _remarks(judgement: Explained, *, recorded: bool) -> Iterator[str]:
         )
     if judgement.duties:
         yield "duties " + ", ".join(judgement.duties)
+    for found in judgement.measured:
+        yield f"measured {_score(found)}"
     if judgement.verdict is not None and not judgement.reasons and judgement.packs:
         yield "No rule objects."
 
@@ -138,11 +140,14 @@ def _place(place: Place) -> str:
 
 
 def _evidence(used: Mapping[str, Any]) -> str:
-    name = f"{used['detector']}/{used['category']}"
-    version = f", version {used['version']}" if used.get("version") else ""
-    if used.get("score") is None:
-        return f"{name} unknown ({used.get('reason') or 'no reason given'}), threshold {used['threshold']}{version}"
-    return f"{name} {used['score']}, threshold {used['threshold']}{version}"
+    return f"{_score(used)}, threshold {used['threshold']}"
+
+
+def _score(evidence: Mapping[str, Any]) -> str:
+    name = f"{evidence['detector']}/{evidence['category']}"
+    version = f" ({evidence['version']})" if evidence.get("version") else ""
+    score = evidence.get("score") or f"unknown: {evidence.get('reason') or 'no reason given'}"
+    return f"{name}{version} {score}"
 
 
 def _clauses(judgements: Iterable[Explained]) -> Iterator[str]:

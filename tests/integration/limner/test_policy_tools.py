@@ -205,6 +205,36 @@ def test_explain_of_an_erased_record_says_so(traffic: Traffic, command: Command)
     assert "cannot be decided again (then: refused)" in page
 
 
+def test_explain_finds_a_judgement_that_contradicts_its_input(traffic: Traffic, command: Command) -> None:
+    """A verdict in the log that its own packs and input do not give is shouted, with exit code 1."""
+    config = load_config(traffic.folder / "limner.yaml")
+    with AuditLog.open(config.audit_url, state=config.state) as log:
+        [judged] = log.entries(record=traffic.sword, steps=["judged"])
+        forged = judged.data | {"verdict": "allow", "hits": []}
+        log.append("judged", record="forged", data=forged, payloads={"input": log.payload(judged.payloads["input"])})
+    code, page = command("explain", "forged")
+    assert code == 1
+    assert "request: refused — BUT THE LOG SAYS ALLOWED" in page
+
+
+def test_explain_shows_what_was_measured_also_where_no_rule_holds(traffic: Traffic, command: Command) -> None:
+    """An allowed image shows its detector's score."""
+    found = document(command("explain", traffic.apple, "--json"))
+    [measured] = found["judgements"][2]["measured"]
+    assert f"measured nsfw/nsfw ({measured['version']}) {measured['score']}" in command("explain", traffic.apple)[1]
+
+
+def test_a_detector_that_did_not_run_then_is_unknown(traffic: Traffic, command: Command) -> None:
+    """A new rule about evidence that was not gathered is said to be undecided, not to have measured anything."""
+    asks = FIRST.replace("detector: nsfw, category: nsfw", "detector: blood, category: blood")
+    traffic.write(asks, "new.yaml")
+    found = document(command("replay", "new.yaml", "--json"))
+    assert [(c["judged"], c["after"], c["unknown"]) for c in found["changes"]] == [("image 0", "deny", True)]
+    assert "house/H-3: not known then, so its if_unknown applies" in command("replay", "new.yaml")[1]
+    page = command("explain", traffic.apple, "--pack", "new.yaml")[1]
+    assert "It could not be decided whether this holds" in page
+
+
 def test_explain_spells_out_what_would_move_a_terminal(traffic: Traffic, command: Command) -> None:
     """A prompt with escape and direction characters is shown with them spelled out."""
     page = command("explain", traffic.ask("\x1b[31m sword \u202e end"))[1]
