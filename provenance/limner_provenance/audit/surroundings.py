@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from limner_provenance.opening import Opened
+    from limner_provenance.sqlite import Database
 
 
 def check_schema(connection: Connection, report: AuditReport, *, keys: bool = False) -> None:
@@ -36,15 +37,17 @@ def check_schema(connection: Connection, report: AuditReport, *, keys: bool = Fa
             report.error(f"The {kind} was changed.", place, name)
 
 
-def check_file(connection: Connection, report: AuditReport, *, place: str = "file") -> None:
-    """Have SQLite compare its pages and indexes (an index may lie although its table is right)."""
+def file_damage(database: Database) -> list[str]:
+    """Have SQLite compare its pages and indexes (an index may lie although its table is right), and give what it says.
+
+    Works on a connection of its own, outside Python's lock, so that it can run beside the pass over the entries.
+    """
     try:
-        said = [str(row[0]) for row in rows(connection, "PRAGMA integrity_check(20)")]
+        with database.read() as connection:
+            said = [str(row[0]) for row in rows(connection, "PRAGMA integrity_check(20)")]
     except Exception as error:  # noqa: BLE001 - a damaged file has many ways to fail, each of them a finding
         said = [f"{type(error).__name__} during the integrity check"]
-    for line in said:
-        if line != "ok":
-            report.error(f"SQLite says: {line}", place)
+    return [f"SQLite says: {line}" for line in said if line != "ok"]
 
 
 def find_verifier(opened: Opened, report: AuditReport, stated: str, pinned: str | None) -> Verifier | None:
@@ -119,10 +122,11 @@ def check_keys(opened: Opened, report: AuditReport, used: set[str], erased: dict
             # Without a key of his own an auditor may well lack the database; who has the key should have both.
             report.error("The key-encryption key is at hand, and the database of the keys it wraps is not.", "keys.db")
         return
+    for line in file_damage(opened.key_database):
+        report.error(line, "keys.db/file")
     try:
         with opened.key_database.read() as connection:
             check_schema(connection, report, keys=True)
-            check_file(connection, report, place="keys.db/file")
             fingerprints = [row[0] for row in connection.execute(select(tables.kek.c.fingerprint))]
         if len(fingerprints) != 1:
             report.error(f"It has {len(fingerprints)} rows instead of one.", "keys.db/kek")

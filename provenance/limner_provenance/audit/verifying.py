@@ -6,15 +6,16 @@ Everything of the audit database is read from one snapshot, in one pass over the
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from limner_provenance.audit.entries import EntryCheck, compare_erasures, stored_entries
 from limner_provenance.audit.payloads import PayloadCheck
 from limner_provenance.audit.report import AuditReport, Progress
 from limner_provenance.audit.surroundings import (
-    check_file,
     check_keys,
     check_schema,
+    file_damage,
     find_verifier,
     outside,
     read_anchor,
@@ -45,6 +46,7 @@ def verify(
     1. Read the anchor (and take the checkpoint that was handed in) before looking at the database, so that entries
        appended meanwhile raise no false alarm.
     2. Schema: tables, columns, indexes and triggers are those of this version; the file's pages and indexes are whole.
+       SQLite reads the whole file for that, so it does so beside the pass over the entries.
     3. Key: entry 0, the local key file and the pinned key are the same; signatures are checked with the most trusted.
     4. Entries, in one pass: without a gap from 0, stored as text, canonical, of a known shape; each record's steps in a
        sane order; time going backwards is information.
@@ -74,10 +76,14 @@ def verify(
     report = AuditReport()
     # 1. The anchor before the database.
     anchor = read_anchor(opened, report)
-    with opened.database.read() as connection, opened.database.lenient(connection):
+    with (
+        ThreadPoolExecutor(1, "limner-verify") as beside,
+        opened.database.read() as connection,
+        opened.database.lenient(connection),
+    ):
         # 2. Schema and file.
+        damage = beside.submit(file_damage, opened.database)
         check_schema(connection, report)
-        check_file(connection, report)
         # 3. The key.
         report.origin, stated = _identity(connection, report)
         verifier = find_verifier(opened, report, stated, vkey)
@@ -85,6 +91,9 @@ def verify(
         # 4. to 7. Entries, tree, payloads, what is left over.
         tree = TreeCheck(connection, report, verifier, kept)
         used, erased = _follow(connection, opened, report, tree, on_progress, payloads=payloads)
+        # 2. What SQLite says of its file.
+        for line in damage.result():
+            report.error(line, "file")
     # 8. Keys.
     if payloads:
         check_keys(opened, report, used, erased)
@@ -119,7 +128,8 @@ def _follow(
         references = []
         for index, leaf, kind in rows:
             # 4. The entry itself.
-            references += [(index, ref) for ref in entries.entry(index, leaf, kind)]
+            if found := entries.entry(index, leaf, kind):
+                references += [(index, ref) for ref in found]
             # 5. The tree.
             tree.leaf(leaf_hash(leaf))
         # 6. Payloads.
