@@ -14,6 +14,7 @@ from limner.policy_tools.explaining import Explained, Explanation, Place, Reason
 
 WIDTH = 80
 _MOST_PLACES = 4
+_MOST_TEXT = 120
 
 VERDICTS = {
     "allow": "allowed",
@@ -36,7 +37,7 @@ def _spelled(character: str) -> str:
     if character in "\n\t\r":
         return {"\n": "⏎", "\t": " ", "\r": ""}[character]
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
-        return f"\\u{ord(character):04x}"
+        return character.encode("unicode_escape").decode()
     return character
 
 
@@ -136,6 +137,8 @@ def _place(place: Place) -> str:
     if place.text is None:
         return where
     before, text, after = (spelled_out(part or "") for part in (place.before, place.text, place.after))
+    if len(text) > _MOST_TEXT:
+        text = f"{text[: _MOST_TEXT // 2]} […] {text[-_MOST_TEXT // 2 :]}"
     return f"{where}: {before}»{text}«{after}"
 
 

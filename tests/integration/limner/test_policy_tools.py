@@ -238,7 +238,16 @@ def test_a_detector_that_did_not_run_then_is_unknown(traffic: Traffic, command: 
 def test_explain_spells_out_what_would_move_a_terminal(traffic: Traffic, command: Command) -> None:
     """A prompt with escape and direction characters is shown with them spelled out."""
     page = command("explain", traffic.ask("\x1b[31m sword \u202e end"))[1]
-    assert "\\u001b[31m »sword« \\u202e end" in page
+    assert "\\x1b[31m »sword« \\u202e end" in page
+
+
+def test_explain_stays_short_where_a_rule_matched_a_whole_long_prompt(traffic: Traffic, command: Command) -> None:
+    """A match of many thousand characters is shown by its beginning and its end."""
+    traffic.write(FIRST.replace("terms: {any_of: [sword]}", "re2: {pattern: 'begin.*end'}"))
+    page = command("explain", traffic.ask(f"begin {'so on ' * 5_000}end"))[1]
+    assert "»begin so on" in page
+    assert "so on end«" in page
+    assert len(page) < 4_000
 
 
 def test_wrong_arguments_are_named(traffic: Traffic, command: Command) -> None:
