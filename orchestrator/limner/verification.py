@@ -179,7 +179,10 @@ def _anchors(config: Config, trust: str | Path | None) -> bytes | None:
     for file, data in zip(files, found, strict=True):
         if b"-----BEGIN CERTIFICATE-----" not in data:
             raise ConfigInvalid(f"The trust anchors {file} hold no certificate.", remedy="Name a PEM file.")
-    own = trust_anchors(config.state / "keys")
+    try:
+        own = trust_anchors(config.state / "keys")
+    except PermissionError:  # they are their owner's; for everybody else the credentials are valid and not trusted
+        own = None
     return b"\n".join([*found, *([own] if own else [])]) or None
 
 

@@ -31,11 +31,13 @@ def run(argv: list[str]) -> int:
     except (BrokenPipeError, SystemExit):  # whoever read the answer went away; typer makes an exit with 1 of that
         _silence()
         return 3
-    except OSError as error:  # the commands name the files they open; what is left is the output itself
-        _silence()
-        what = error.filename or "the answer"
-        failed = StorageUnavailable(f"{what} cannot be written: {error.strerror}.", remedy="Check the output.")
-        return fail(failed, as_json=False)
+    except OSError as error:  # the commands name what they open; what is left is mostly the output itself
+        if error.filename is None:
+            _silence()
+            failed = StorageUnavailable(f"The answer cannot be written: {error.strerror}.", remedy="Check the output.")
+        else:
+            failed = StorageUnavailable(f"{error.filename}: {error.strerror}.", remedy="Check the path and its rights.")
+        return fail(failed, as_json=error.filename is not None and "--json" in argv)
     return code
 
 

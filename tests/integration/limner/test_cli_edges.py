@@ -76,6 +76,21 @@ def test_a_picture_that_cannot_be_written_is_named_with_its_record(
         assert len(limner.get(found["record_id"]).images) == 1
 
 
+def test_verify_by_somebody_who_may_not_read_the_keys(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever cannot look into the keys' folder still learns everything else that the file proves."""
+
+    def closed(folder: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    assert command("generate", "red apple", "--output", "a.png")[0] == 0
+    monkeypatch.setattr("limner_provenance.credentials.trust_anchors", closed)
+    code, out, _ = command("verify", str(tmp_path / "a.png"), "--json")
+    assert code == 0
+    assert json.loads(out)["verdict"] == "valid"
+
+
 def test_init_that_fails_leaves_nothing(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A disk that is full while setting up leaves no half of it, and the command can be given again."""
 
