@@ -53,7 +53,7 @@ class Painted(str):
 def out() -> Console:
     """Give the console for answers (standard output); a table keeps its width, and a narrow terminal wraps the line."""
     console = _Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 100) if console.is_terminal else 200
+    console.width = max(console.width, 120) if console.is_terminal else 200
     return console
 
 
