@@ -20,7 +20,7 @@ from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
 from limner_provenance.erasure import Erasure, erase
-from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, StorageUnavailable
+from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, LogCorrupt, StorageUnavailable
 from limner_provenance.locks import RecordLocks
 from limner_provenance.reading import ConsistencyProof, Head, InclusionProof, PayloadFacts, Reader
 from limner_provenance.states import RecordState
@@ -220,10 +220,13 @@ class AuditLog:
         """Check the signature of a head, by the key file at hand, else by the key that entry 0 states.
 
         Raises:
-            LogCorrupt: the log's key did not sign it.
+            LogCorrupt: the log's key did not sign it, or entry 0 names another log than that key.
             KeyUnavailable: there is no key to check it with.
         """
-        Verifier(opening.trusted_vkey(self._opened, self.vkey)).verify(head.note)
+        verifier = Verifier(opening.trusted_vkey(self._opened, self.vkey))
+        verifier.verify(head.note)
+        if verifier.vkey != self.vkey:
+            raise LogCorrupt("Entry 0 names another key than the log's.", remedy="Run `limner audit verify`.")
 
     def checkpoint(self, size: int) -> str | None:
         """Give the signed checkpoint of exactly `size` entries, or None where no commit ended there."""

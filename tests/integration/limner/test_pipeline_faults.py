@@ -306,7 +306,20 @@ def test_a_checkpoint_that_the_log_did_not_sign_proves_nothing(house: House, tmp
         connection.commit()
     found = verify_file(path, config=house())
     assert not found.good
-    assert [step.result for step in found.steps] == ["good", "good", "good", "good", "bad"]
+    assert [step.result for step in found.steps] == ["good", "good", "bad", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize("change", ["replace(leaf, 'limner/', 'limner-')", "'{}'", "replace(leaf, '+A', '+B')"])
+def test_a_log_that_denies_its_name_does_not_pass_for_another(change: str, house: House, tmp_path: Path) -> None:
+    """With a changed entry 0, `verify FILE` does not say that the picture is of some other log."""
+    path = tmp_path / "apple.png"
+    with Limner.open(house()) as limner:
+        limner.generate("red apple", seed=1).images[0].save(path)
+    with closing(sqlite3.connect(house().state / "audit.db")) as connection:
+        connection.execute("DROP TRIGGER entry_update")
+        connection.execute(f"UPDATE entry SET leaf = {change} WHERE idx = 0")
+        connection.commit()
+    assert not verify_file(path, config=house()).good
 
 
 def test_no_representation_holds_a_secret(house: House) -> None:
