@@ -291,6 +291,6 @@ def _warnings(found: Credentials) -> tuple[str, ...]:
     warnings = []
     if found.development and found.state in {"valid", "trusted"}:
         warnings.append("a development certificate shows integrity on this machine, not who signed")
-    if found.stops_validating:
+    if found.stops_validating and found.state in {"valid", "trusted"}:
         warnings.append(f"no trusted time-stamp: stops validating on {found.stops_validating:%Y-%m-%d}")
     return tuple(warnings)

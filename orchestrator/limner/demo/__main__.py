@@ -60,7 +60,7 @@ def _demo(folder: Path, console: Console) -> None:
     console.rule("Look at")
     console.print(f"{sheet}   the contact sheet")
     console.print(f"{files[0]}   a signed picture (and {len(files) - 1} more beside it)")
-    console.print(f"{forged}   the forgery; try: limner verify {forged.name}")
+    console.print(f"{forged}   the forgery; try, in that folder: limner verify {forged.name}")
 
 
 def _draw(limner: Limner, console: Console) -> list[ImageResult]:

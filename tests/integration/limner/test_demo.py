@@ -1,0 +1,35 @@
+"""The demo, with two prompts instead of eight: what a newcomer sees first has to hold."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from limner.config import Config
+from limner.demo import __main__ as demo
+from limner.reading import open_log
+
+
+@pytest.mark.torch
+def test_the_demo_tells_the_whole_story(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures, decisions, a denial with its rule, a forgery that is caught, and a log that proves itself."""
+    pytest.importorskip("diffusers")
+    monkeypatch.setattr(demo, "PROMPTS", ("red apple", "fox"))
+    monkeypatch.setattr(sys, "argv", ["limner.demo", "--output", str(tmp_path / "out")])
+    assert demo.main() == 0
+    told = capsys.readouterr().out
+    for words in ("4 pictures in", "denied by rule GEN-020", "=> trusted", "=> invalid", "bytes: differ", "\nVALID in"):
+        assert words in told, words
+    folder = tmp_path / "out"
+    assert {p.name for p in folder.glob("*.png")} == {
+        "contact-sheet.png",
+        "forged.png",
+        *(f"{prompt}-seed{seed}.png" for prompt in ("red-apple", "fox") for seed in (7, 8)),
+    }
+    with open_log(Config(root=folder)) as log:
+        assert len(list(log.entries(steps=["delivered"]))) == 2
+        assert len(list(log.entries(steps=["denied"]))) == 1
