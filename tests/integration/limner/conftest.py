@@ -1,4 +1,4 @@
-"""What the pipeline's tests share: a folder of its own with the test provider, so that no model is loaded."""
+"""What the tests of pipeline and commands share: a folder with the test provider, so that no model is loaded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from limner import Limner
+from limner.cli import run
 from limner.config import Config
 from limner.reading import open_log
 from limner.records import Record
@@ -46,3 +47,19 @@ def steps(house: Callable[..., Config]) -> Callable[[str], list[str]]:
             return [e.step for e in Record.load(log, record_id).entries]
 
     return read
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Give a runner of commands in a folder of its own whose configuration has the test provider."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
+
+    def runner(*arguments: str) -> tuple[int, str, str]:
+        code = run(list(arguments))
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return runner

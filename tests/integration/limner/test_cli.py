@@ -10,23 +10,7 @@ from typing import Any
 
 import pytest
 
-from limner.cli import run
-
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Give a runner of commands in a folder of its own whose configuration has the test provider."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
-
-    def runner(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return runner
 
 
 def document(text: str) -> dict[str, Any]:

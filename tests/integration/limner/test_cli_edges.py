@@ -11,27 +11,12 @@ from pathlib import Path
 import pytest
 
 from limner import Limner
-from limner.cli import run
 from limner.cli.generate import _progress
 from limner.config import Config
 from limner.errors import ClientClosed
 from limner_providers.base import Progress
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Give a runner of commands in a folder of its own whose configuration has the test provider."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
-
-    def runner(*arguments: str) -> tuple[int, str, str]:
-        code = run(list(arguments))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return runner
 
 
 def test_a_prompt_is_shown_as_written(command: Command) -> None:
