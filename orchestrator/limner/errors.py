@@ -15,6 +15,8 @@ The leaves' classes are re-exported as they are, so `except limner.errors.Provid
     ProviderError                    an engine: see limner_providers.errors
     ├── InvalidRequest               a field of the request is wrong
     ├── UnsupportedRequest           no configured engine can do it; says which field, and who could
+    ├── EngineUnavailable            nothing was made: refused, no permission, too busy (RateLimited), no credit
+    ├── ModerationBlocked            the engine's own moderation refused: never fallen back around
     ├── OutcomeUnknown               sent, and nobody knows what became of it: not repeated, perhaps billed
     └── …
 
@@ -59,15 +61,20 @@ from limner_provenance.errors import (
     StorageUnavailable,
 )
 from limner_providers.errors import (
+    AccessDenied,
     Cancelled,
     ConfigurationInvalid,
     EngineUnavailable,
     GenerationFailed,
     InvalidRequest,
+    ModelRetired,
     ModelUnavailable,
     ModerationBlocked,
     OutcomeUnknown,
     ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    ResultRefused,
     UnsupportedRequest,
 )
 
@@ -76,6 +83,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERY",
+    "AccessDenied",
     "AuditError",
     "Cancelled",
     "CertificateError",
@@ -97,6 +105,7 @@ __all__ = [
     "KeyUnavailable",
     "LimnerError",
     "LogCorrupt",
+    "ModelRetired",
     "ModelUnavailable",
     "ModerationBlocked",
     "OutcomeUnknown",
@@ -110,9 +119,12 @@ __all__ = [
     "PolicyInputError",
     "ProvenanceError",
     "ProviderError",
+    "QuotaExhausted",
+    "RateLimited",
     "RecordNotFound",
     "RecordRunning",
     "RequestEnded",
+    "ResultRefused",
     "ReviewRequired",
     "SealFailed",
     "StorageUnavailable",
