@@ -60,12 +60,12 @@ def draw_batch(pipe: Any, n: int, steps: int) -> None:
         image.save(io.BytesIO(), "PNG")
 
 
-def draw_provider(provider: DiffusersProvider, n: int, steps: int, on_progress: Any = None) -> None:
+def draw_provider(provider: DiffusersProvider, n: int, steps: int, on_event: Any = None) -> None:
     """Ask the provider for `n` pictures."""
     request = ImageRequest(prompt="red apple", n=n, num_inference_steps=steps, guidance_scale=3)
 
     async def call() -> None:
-        await provider.generate(request, seeds=range(n), on_progress=on_progress)
+        await provider.generate(request, seeds=range(n), on_event=on_event)
 
     anyio.run(call)
 

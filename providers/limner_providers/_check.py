@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+import anyio
 
 from limner_providers.capabilities import Capabilities
-from limner_providers.errors import InvalidRequest, UnsupportedRequest, shorten
+from limner_providers.errors import Cancelled, InvalidRequest, UnsupportedRequest, shorten
 from limner_providers.types import SEED_LIMIT, ImageRequest
+
+T = TypeVar("T")
 
 
 def require(capabilities: Capabilities, request: ImageRequest, *, provider: str) -> None:
@@ -31,3 +36,17 @@ def check_seeds(request: ImageRequest, seeds: Sequence[int]) -> tuple[int, ...]:
         if not 0 <= seed < SEED_LIMIT:
             raise InvalidRequest("seeds", shorten(seed), f"A seed runs from 0 to {SEED_LIMIT - 1}.")
     return tuple(int(seed) for seed in seeds)
+
+
+async def within(seconds: float | None, work: Awaitable[T], *, provider: str) -> T:
+    """Await an engine's work on this machine for at most `seconds` (None: as long as it takes).
+
+    Raises:
+        Cancelled: it took longer, and was given up: nothing is left running, nothing is billed.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            return await work
+    except TimeoutError as error:
+        remedy = "Give it more time, or ask for fewer or smaller pictures."
+        raise Cancelled(f"{provider} was not ready after {seconds} s.", remedy=remedy, provider=provider) from error

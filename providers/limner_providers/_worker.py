@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 from anyio import from_thread, lowlevel, to_thread
 
-from limner_providers.base import OnProgress, Progress
+from limner_providers.base import OnEvent, Progress
 from limner_providers.errors import Cancelled
 
 T = TypeVar("T")
@@ -25,12 +25,12 @@ class Job:
     """One piece of work: may it go on, whom does it tell, how long did it wait for its turn?
 
     Attributes:
-        on_progress: told in the event loop's thread; None: nobody.
+        on_event: told in the event loop's thread; None: nobody.
         warnings: what the work wants the caller to know.
         waited: microseconds between asking and starting.
     """
 
-    on_progress: OnProgress | None = None
+    on_event: OnEvent | None = None
     warnings: list[str] = field(default_factory=list)
     waited: int = 0
     _cancelled: threading.Event = field(default_factory=threading.Event)
@@ -51,13 +51,13 @@ class Job:
     def tell(self, progress: Progress) -> None:
         """Report progress from the worker's thread; a listener that raises is not asked again, and that is said."""
         self.check()
-        if self.on_progress is None:
+        if self.on_event is None:
             return
         try:
-            from_thread.run_sync(self.on_progress, progress)
+            from_thread.run_sync(self.on_event, progress)
         except Exception as error:  # noqa: BLE001 - the listener is foreign code, and a broken bar must not cost a picture
-            self.on_progress = None
-            self.warnings.append(f"on_progress raised {type(error).__name__} and was not called again")
+            self.on_event = None
+            self.warnings.append(f"on_event raised {type(error).__name__} and was not called again")
 
 
 class Worker:

@@ -50,6 +50,27 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobAccepted:
+    """The provider took the work and named it: its result can be fetched by `job` even if this process dies."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialImage:
+    """A picture that is not finished, for whoever watches. Not judged and not signed: `limner` hands none out."""
+
+    data: bytes = field(repr=False)
+    mime: str
+    index: int
+
+
+Event = Progress | JobAccepted | PartialImage
+OnEvent = Callable[[Event], object]
+"""Called in the event loop's thread while the engine works; what it returns or raises changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a call cost: an exact `amount` in `currency` (ISO 4217)."""
 
@@ -69,6 +90,8 @@ class ProducedImage:
         pixels: uint8 array of shape (height, width, 3), RGB, exactly what `data` was encoded from, read-only; None
             where the provider did not decode it. For JPEG and WebP the file's pixels differ by its compression.
         metadata: what the engine wrote about the picture, by name.
+        job: the provider's id of the work it is from, by which later work can name it; None where there is none.
+        job_index: which picture of that work, from 1.
     """
 
     data: bytes = field(repr=False)
@@ -78,6 +101,8 @@ class ProducedImage:
     seed: int | None = None
     pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    job: str | None = None
+    job_index: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,12 +110,14 @@ class ProviderAnswer:
     """What a provider made of one request.
 
     Attributes:
-        images: as many as were asked for, in the order of the seeds; more where the engine gives more.
+        images: as many as were asked for, in the order of the seeds; more where the engine gives more, and fewer
+            where it gave fewer: whoever asked has to notice, and pictures that are paid for are not thrown away.
         model: which weights made them.
         parameters: what was really used (scheduler, steps, guidance, device, versions …), all as canonical text.
         cost: what the call cost; None where there is no price or it is not known.
         timings: how long each part took, in microseconds.
         request_id: the provider's own id of the call.
+        usage: what was counted for the bill, by kind (`input_text_tokens`, …).
         warnings: what the caller should know, one sentence each, without prompt texts.
     """
 
@@ -100,11 +127,25 @@ class ProviderAnswer:
     cost: Cost | None = None
     timings: Mapping[str, int] = field(default_factory=dict)
     request_id: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
-OnProgress = Callable[[Progress], object]
-"""Called in the event loop's thread while the engine works; what it returns is ignored."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What a look at an engine found.
+
+    Attributes:
+        latency: microseconds of the round trip, None for an engine on this machine.
+        detail: what it said of itself, a few words.
+        models: names of the models that it says it has; empty where it does not say.
+        missing: what of its interface is not there, each with what cannot be done without it.
+    """
+
+    latency: int | None = None
+    detail: str = ""
+    models: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -128,6 +169,13 @@ class Provider(Protocol):
             ModelUnavailable: the configured model's files are missing or corrupt.
         """
 
+    async def identify(self, model: str | None = None) -> ModelIdentity:
+        """Say which weights `model` names (None: its default); a vendor's model that nobody catalogued has a name only.
+
+        Raises:
+            ModelUnavailable: the model is not there; `ModelRetired` where its vendor has switched it off.
+        """
+
     async def capabilities(self, model: str | None = None) -> Capabilities:
         """Say what it can do with `model` (None: its default).
 
@@ -141,22 +189,36 @@ class Provider(Protocol):
         *,
         model: str | None = None,
         seeds: Sequence[int],
-        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+        end_user: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> ProviderAnswer:
         """Carry out `request`, picture i with `seeds[i]`.
+
+        Cancelled, it cancels the work at the engine where that can be done, and stops.
 
         Args:
             request: what to make; its own `seed` is not read, the caller has chosen `seeds` (`request.n` of them).
             model: None for the default.
-            seeds: one a picture, each 0 to 2³²-1.
-            on_progress: told after each step.
+            seeds: one a picture, each 0 to 2³²-1; an engine that takes none does not read them.
+            timeout: seconds that the whole call may take, None: as the model's capabilities say.
+            end_user: an opaque id of who asks, for a vendor that wants one; used only where the configuration says so.
+            on_event: told of progress, of the job's id and of unfinished pictures.
 
         Raises:
             UnsupportedRequest: it cannot honour a field; nothing was done.
             ModelUnavailable: the model is not there.
-            EngineUnavailable: it could not start; nothing was sent.
+            EngineUnavailable: it did not start; nothing was made (`RateLimited`, `AccessDenied`, `QuotaExhausted`).
+            ModerationBlocked: its own moderation refused.
             GenerationFailed: it started and failed.
             OutcomeUnknown: nobody knows whether it was carried out.
+        """
+
+    async def check(self) -> Health:
+        """Look whether the engine is there and lets us in, without making anything that costs.
+
+        Raises:
+            ProviderError: it is not there, or does not let us in.
         """
 
     async def close(self) -> None:

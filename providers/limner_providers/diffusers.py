@@ -19,13 +19,13 @@ from anyio import to_thread
 from pydantic import Field
 
 from limner_providers._catalogue import model_facts, pipelines
-from limner_providers._check import check_seeds, require
+from limner_providers._check import check_seeds, require, within
 from limner_providers._encode import DEFAULT_QUALITY, encode
 from limner_providers._model_source import ModelSource, find_model
 from limner_providers._requests import canonical_decimal
 from limner_providers._schedulers import scheduler_aliases, scheduler_names
 from limner_providers._worker import Job, Worker
-from limner_providers.base import ModelIdentity, OnProgress, ProducedImage, Progress, ProviderAnswer
+from limner_providers.base import Health, ModelIdentity, OnEvent, ProducedImage, Progress, ProviderAnswer
 from limner_providers.capabilities import Capabilities, DecimalRange, IntRange, SizeRule
 from limner_providers.errors import ModelUnavailable, ProviderError, shorten
 from limner_providers.types import MIME, ImageRequest
@@ -89,6 +89,25 @@ class DiffusersProvider:
         with self._named():
             return [await to_thread.run_sync(self._identify)]
 
+    async def identify(self, model: str | None = None) -> ModelIdentity:
+        """Give the configured model; see `models`.
+
+        Raises:
+            ModelUnavailable: the files are missing or damaged, or `model` is another than the configured one.
+        """
+        with self._named():
+            self._check_model(model, await to_thread.run_sync(self._find_once))
+            return await to_thread.run_sync(self._identify)
+
+    async def check(self) -> Health:
+        """Look whether the model's files are there and whole enough to be read; nothing is loaded.
+
+        Raises:
+            ModelUnavailable: the files are missing or damaged.
+        """
+        identity = await self.identify()
+        return Health(detail=f"{identity.architecture} on this machine", models=(identity.name,))
+
     async def capabilities(self, model: str | None = None) -> Capabilities:
         """Say what the model can do, from its configuration files; nothing is loaded.
 
@@ -106,7 +125,9 @@ class DiffusersProvider:
         *,
         model: str | None = None,
         seeds: Sequence[int],
-        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+        end_user: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> ProviderAnswer:
         """Make one picture for each of `seeds`; see `Provider.generate`.
 
@@ -117,10 +138,11 @@ class DiffusersProvider:
             GenerationFailed: the engine failed, or its numbers overflowed.
             Cancelled: never to the caller who cancelled; the work stops at its next step.
         """
+        del end_user
         require(await self.capabilities(model), request, provider=self.name)
         work = functools.partial(self._work, request, check_seeds(request, seeds))
         with self._named():
-            return await self._worker.run(work, Job(on_progress=on_progress))
+            return await within(timeout, self._worker.run(work, Job(on_event=on_event)), provider=self.name)
 
     async def close(self) -> None:
         """Let go of the weights, after the work that is going on."""
@@ -229,6 +251,7 @@ def _capabilities(source: ModelSource, max_side: int) -> Capabilities:
     folder = source.folder
     return Capabilities(
         tasks=("txt2img",),
+        kind="diffusers",
         size=SizeRule(
             multiple_of=folder.multiple_of,
             minimum=folder.multiple_of,

@@ -97,6 +97,7 @@ class InvalidRequest(ProviderError, ValueError):
     Attributes:
         field: name of the field.
         value: its value as the message shows it, shortened; of a prompt only its length.
+        problem: what is wrong with it; completes "field=value …".
     """
 
     def __init__(self, field: str, value: str, remedy: str, *, problem: str = "is not valid.") -> None:
@@ -104,6 +105,7 @@ class InvalidRequest(ProviderError, ValueError):
         super().__init__(f"{field}={value} {problem}", remedy=remedy)
         self.field = field
         self.value = value
+        self.problem = problem
 
 
 class UnsupportedRequest(ProviderError):

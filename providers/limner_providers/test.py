@@ -18,12 +18,12 @@ from typing import Annotated, ClassVar, Literal, NoReturn
 import anyio
 from pydantic import Field
 
-from limner_providers._check import check_seeds, require
+from limner_providers._check import check_seeds, require, within
 from limner_providers._encode import encode
 from limner_providers._pattern import draw
 from limner_providers._requests import canonical_decimal
 from limner_providers._schedulers import scheduler_aliases, scheduler_names
-from limner_providers.base import Cost, ModelIdentity, OnProgress, ProducedImage, Progress, ProviderAnswer
+from limner_providers.base import Cost, Health, ModelIdentity, OnEvent, ProducedImage, Progress, ProviderAnswer
 from limner_providers.capabilities import Capabilities, CostRule, DecimalRange, IntRange, SizeRule
 from limner_providers.errors import (
     EngineUnavailable,
@@ -95,20 +95,37 @@ class TestProvider:
         """List the one that is none."""
         return [MODEL]
 
+    async def identify(self, model: str | None = None) -> ModelIdentity:
+        """Give the one that is none.
+
+        Raises:
+            ModelUnavailable: `model` is another than `limner-test`.
+        """
+        self._check_model(model)
+        return MODEL
+
+    async def check(self) -> Health:
+        """Say that it is there: it always is, whatever faults are switched on."""
+        return Health(detail="no engine: patterns for tests", models=(MODEL.name,))
+
+    def _check_model(self, model: str | None) -> None:
+        if model not in {None, MODEL.name}:
+            remedy = f"It has only {MODEL.name}."
+            raise ModelUnavailable(f"{self.name} has no model {model!r}.", remedy=remedy, provider=self.name)
+
     async def capabilities(self, model: str | None = None) -> Capabilities:
         """Say what the patterns follow: everything a local engine takes, so that it can stand in for one.
 
         Raises:
             ModelUnavailable: `model` is another than `limner-test`.
         """
-        if model not in {None, MODEL.name}:
-            remedy = f"It has only {MODEL.name}."
-            raise ModelUnavailable(f"{self.name} has no model {model!r}.", remedy=remedy, provider=self.name)
+        self._check_model(model)
         cost = (
             None if self._cost is None else CostRule(unit="image", rates={"image": self._cost}, currency=self._currency)
         )
         return Capabilities(
             tasks=("txt2img",),
+            kind=self.kind,
             size=SizeRule(maximum=2048, native=MODEL.native_size),
             max_n=100,
             seed=True,
@@ -129,7 +146,9 @@ class TestProvider:
         *,
         model: str | None = None,
         seeds: Sequence[int],
-        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+        end_user: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> ProviderAnswer:
         """Draw a pattern for each seed, or fail as the constructor was told.
 
@@ -137,16 +156,18 @@ class TestProvider:
             UnsupportedRequest: a size above 2048 pixels, another task, an unknown scheduler.
             ProviderError: the fault that was switched on.
         """
+        del end_user
         started = time.perf_counter_ns()
         require(await self.capabilities(model), request, provider=self.name)
         chosen = check_seeds(request, seeds)
         self.calls += 1
         fault = self._fail if self._fail_first is None or self.calls <= self._fail_first else None
         self._fail_unsent(fault)
-        await anyio.sleep(_SLOW if fault == "slow" and not self._delay else self._delay)
+        delay = _SLOW if fault == "slow" and not self._delay else self._delay
+        await within(timeout, anyio.sleep(delay), provider=self.name)
         self._bill(request)
         self._fail_sent(fault)
-        warnings = _tell(request, on_progress)
+        warnings = _tell(request, on_event)
         images = [self._draw(request, seed) for seed in chosen]
         return ProviderAnswer(
             images=tuple(_spoil(images, fault)),
@@ -196,16 +217,16 @@ class TestProvider:
             raise OutcomeUnknown(message, remedy="Do not repeat it: it may have been billed.", provider=self.name)
 
 
-def _tell(request: ImageRequest, on_progress: OnProgress | None) -> tuple[str, ...]:
+def _tell(request: ImageRequest, on_event: OnEvent | None) -> tuple[str, ...]:
     """Report every step; a listener that raises costs no picture, is not asked again, and that is said."""
-    if on_progress is None:
+    if on_event is None:
         return ()
     steps = request.num_inference_steps or _STEPS
     try:
         for done in range(steps * request.n):
-            on_progress(Progress(step=done % steps + 1, steps=steps, image=done // steps + 1, images=request.n))
+            on_event(Progress(step=done % steps + 1, steps=steps, image=done // steps + 1, images=request.n))
     except Exception as error:  # noqa: BLE001 - the listener is foreign code
-        return (f"on_progress raised {type(error).__name__} and was not called again",)
+        return (f"on_event raised {type(error).__name__} and was not called again",)
     return ()
 
 

@@ -152,7 +152,7 @@ def test_progress_counts_steps_even_for_schedulers_of_second_order(starter: Diff
         request = ImageRequest(prompt="red apple", n=2, num_inference_steps=3, scheduler=scheduler)
 
         async def call(request: ImageRequest = request, heard: list[Progress] = heard) -> ProviderAnswer:
-            return await starter.generate(request, seeds=[1, 2], on_progress=heard.append)
+            return await starter.generate(request, seeds=[1, 2], on_event=heard.append)
 
         run(call)
         steps = [(progress.image, progress.step) for progress in heard]
@@ -287,7 +287,7 @@ def test_work_that_is_given_up_stops_soon_and_spoils_nothing(starter: DiffusersP
                     scope.cancel()
 
             await starter.generate(
-                ImageRequest(prompt="red apple", num_inference_steps=1000), seeds=[1], on_progress=listen
+                ImageRequest(prompt="red apple", num_inference_steps=1000), seeds=[1], on_event=listen
             )
         return scope.cancelled_caught
 

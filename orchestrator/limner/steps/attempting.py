@@ -68,7 +68,7 @@ async def _ask(record: Record, runtime: Runtime, candidate: dict[str, Any], seed
     provider = runtime.provider(candidate["provider"])
     try:
         answer = await provider.generate(
-            request, model=candidate["model"]["name"], seeds=seeds, on_progress=record.memory.get("on_progress")
+            request, model=candidate["model"]["name"], seeds=seeds, on_event=record.memory.get("on_progress")
         )
     except ProviderError:
         raise

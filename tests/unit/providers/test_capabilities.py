@@ -37,7 +37,7 @@ EVERYTHING = Capabilities(
 )
 
 UNMET: list[tuple[str, dict[str, Any], str]] = [
-    ("task", {"task": "inpaint"}, "another provider"),
+    ("task", {"task": "variation", "origin": {"provider": "mj", "job": "1"}}, "another provider"),
     ("size", {"size": "60x64"}, "56x64 or 64x64"),
     ("size", {"size": "8x64"}, "16x64"),
     ("size", {"size": "1024x1024"}, ""),
@@ -88,7 +88,8 @@ def test_a_provider_that_takes_nothing_says_so_of_each_field(
 ) -> None:
     """A field that is not taken is never dropped silently."""
     if field == "strength":  # a request for txt2img cannot have one: build it for another task
-        request = request_of(**fields | {"task": "img2img"})
+        origin = {"provider": "mj", "job": "1"}
+        request = request_of(**fields | {"task": "img2img", "origin": origin})
         assert {unmet.field for unmet in NOTHING.unmet(request)} == {"task", "strength"}
         return
     assert [unmet.field for unmet in NOTHING.unmet(request_of(**fields))] == [field]

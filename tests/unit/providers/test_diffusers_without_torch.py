@@ -39,7 +39,7 @@ async def test_capabilities_come_from_the_configuration_files(pipeline_folder: P
         ("size", {"size": "70x64"}, "72x64 or 64x64"),
         ("size", {"size": "4096x64"}, "2048x64"),
         ("scheduler", {"scheduler": "magic"}, "euler_a"),
-        ("task", {"task": "upscale"}, "txt2img"),
+        ("task", {"task": "variation", "origin": {"provider": "mj", "job": "1"}}, "txt2img"),
         ("negative_prompt", {"negative_prompt": "blur", "guidance_scale": 0.5}, "above 1"),
     ],
 )

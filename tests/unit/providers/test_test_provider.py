@@ -99,7 +99,7 @@ async def test_other_formats_are_written(request_of: Make, output_format: str, m
 async def test_progress_is_told_step_by_step(request_of: Make) -> None:
     """As many reports as steps, picture after picture."""
     heard: list[Progress] = []
-    await TestProvider().generate(request_of(n=2, num_inference_steps=3), seeds=[1, 2], on_progress=heard.append)
+    await TestProvider().generate(request_of(n=2, num_inference_steps=3), seeds=[1, 2], on_event=heard.append)
     assert [(step.image, step.step) for step in heard] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
     assert {(step.steps, step.images) for step in heard} == {(3, 2)}
 
@@ -124,7 +124,7 @@ async def test_seeds_that_do_not_fit_are_refused(request_of: Make, seeds: list[i
 async def test_what_it_cannot_do_is_refused_before_it_counts(request_of: Make) -> None:
     """Another task, a size too large, an unknown scheduler or model."""
     provider = TestProvider("fake")
-    for fields in ({"task": "inpaint"}, {"size": "2049x64"}, {"scheduler": "magic"}):
+    for fields in ({"size": "2049x64"}, {"scheduler": "magic"}):
         with pytest.raises(UnsupportedRequest) as caught:
             await provider.generate(request_of(**fields), seeds=[1])
         assert caught.value.field in fields

@@ -95,7 +95,7 @@ async def test_progress_arrives_in_the_event_loops_thread() -> None:
     """A listener may touch what belongs to the loop."""
     heard: list[tuple[Progress, int]] = []
     await Worker().run(
-        lambda job: job.tell(PROGRESS), Job(on_progress=lambda step: heard.append((step, threading.get_ident())))
+        lambda job: job.tell(PROGRESS), Job(on_event=lambda step: heard.append((step, threading.get_ident())))
     )
     assert heard == [(PROGRESS, threading.get_ident())]
 
@@ -108,7 +108,7 @@ async def test_a_listener_that_raises_costs_no_picture_and_is_reported() -> None
         asked.append(progress)
         raise ZeroDivisionError
 
-    job = Job(on_progress=broken)
+    job = Job(on_event=broken)
 
     def work(job: Job) -> str:
         job.tell(PROGRESS)
@@ -117,7 +117,7 @@ async def test_a_listener_that_raises_costs_no_picture_and_is_reported() -> None
 
     assert await Worker().run(work, job) == "picture"
     assert len(asked) == 1
-    assert job.warnings == ["on_progress raised ZeroDivisionError and was not called again"]
+    assert job.warnings == ["on_event raised ZeroDivisionError and was not called again"]
 
 
 def test_one_worker_serves_one_event_loop_after_the_other() -> None:
