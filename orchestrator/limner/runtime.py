@@ -110,25 +110,9 @@ class Runtime:
             ConfigInvalid: No provider has this name.
             ConfigurationInvalid: Its kind or its settings are wrong.
         """
-        from limner_providers.registry import make_provider
-
-        sections = self.config.provider_sections()
-        if name not in sections:
-            raise ConfigInvalid(f"No provider is called {name!r}.", remedy=f"Use one of: {', '.join(sections)}.")
         if name not in self._providers:
-            section = sections[name]
-            settings = section.settings
-            if section.kind == "diffusers":
-                settings = self._with_absolute_model(settings)
-            self._providers[name] = make_provider(name, section.kind, settings)
+            self._providers[name] = build_provider(self.config, name)
         return self._providers[name]
-
-    def _with_absolute_model(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Let a relative model folder or file count from the configuration file, as every path there."""
-        model = settings.get("model")
-        if isinstance(model, str) and (candidate := self.config.path(model)).exists():
-            return {**settings, "model": str(candidate)}
-        return settings
 
     def detectors(self, stage: Stage, instant: str) -> tuple[Detector, ...]:
         """Give the detectors that active rules of this stage name, loaded at their first use.
@@ -203,6 +187,27 @@ class Runtime:
         for provider in self._providers.values():
             await provider.close()
         self.log.close()
+
+
+def build_provider(config: Config, name: str) -> Provider:
+    """Make a configured provider; nothing is loaded or contacted yet.
+
+    Raises:
+        ConfigInvalid: No provider has this name.
+        ConfigurationInvalid: Its kind or its settings are wrong.
+    """
+    from limner_providers.registry import make_provider
+
+    sections = config.provider_sections()
+    if name not in sections:
+        raise ConfigInvalid(f"No provider is called {name!r}.", remedy=f"Use one of: {', '.join(sections)}.")
+    section = sections[name]
+    settings = section.settings
+    model = settings.get("model")
+    if section.kind == "diffusers" and isinstance(model, str) and (candidate := config.path(model)).exists():
+        # A relative model folder or file counts from the configuration file, as every path there.
+        settings = {**settings, "model": str(candidate)}
+    return make_provider(name, section.kind, settings, base_folder=config.root)
 
 
 def _refuse_in_production(config: Config) -> None:

@@ -54,6 +54,16 @@ def make_provider(name: str, kind: str, settings: Mapping[str, Any], *, base_fol
     return factory(name, **_typed(name, factory, accepted, values))
 
 
+def provider_class(kind: str) -> Callable[..., Provider]:
+    """Give the class (or function) that makes providers of a kind.
+
+    Raises:
+        ConfigurationInvalid: there is no such kind.
+        EngineUnavailable: the kind's module needs something that is not installed.
+    """
+    return _factory(kind, kind)
+
+
 def _factory(name: str, kind: str) -> Callable[..., Provider]:
     if kind in _BUILT_IN:
         entry = EntryPoint(name=kind, value=_BUILT_IN[kind], group=GROUP)

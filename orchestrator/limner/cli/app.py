@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import audit, generate, init, policy, policy_tools, verify
+from limner.cli import audit, generate, init, policy, policy_tools, providers, verify
 
 app = typer.Typer(
     help="One governed, signed, audited way to every image model.",
@@ -44,6 +44,7 @@ def common(
 app.command("init")(init.init)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
+app.add_typer(providers.app, name="providers")
 policy_tools.add_to(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
