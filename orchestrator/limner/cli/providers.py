@@ -139,16 +139,10 @@ def _few(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _show(configured: list[dict[str, Any]]) -> None:
-    rows = (
-        (
-            p["name"],
-            p["kind"],
-            p.get("model", "—"),
-            ", ".join(p.get("tasks", ())),
-            (p["error"] or {}).get("message", ""),
-        )
-        for p in configured
-    )
+    def row(one: dict[str, Any]) -> tuple[str, ...]:
+        note = one["error"]["message"] if one["error"] else ""
+        return one["name"], one["kind"], one.get("model", "—"), ", ".join(one.get("tasks", ())), note
+
     title = "Configured, in the order in which they are asked"
     out().print(table(title, ("provider", "kind", "model", "tasks", "note"), map(row, configured)))
 
