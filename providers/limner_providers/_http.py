@@ -1,0 +1,526 @@
+"""The one owner of httpx: connections, time-outs and limits, for every engine over the network.
+
+It knows no engine's words. httpx's types do not leave it: a provider sees `Http`, `Answer` and this package's errors.
+
+    http = Http("forge", "http://127.0.0.1:7860", headers={"Authorization": f"Bearer {key}"}, secrets=[key])
+    answer = await http.send("POST", "/sdapi/v1/txt2img", json={...}, idempotent=False, timeout=120)
+    if answer.status == 422: ...                 # the engine's own words first, where it has some
+    told = answer.raise_for_status().json()      # else one table for all engines
+    await http.close()
+
+Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY` …), as httpx reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.metadata
+import json as json_module
+import math
+import os
+import re
+import ssl
+import urllib.parse
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from anyio import lowlevel
+
+from limner_providers import _http_errors as words
+from limner_providers._http_body import Body, BodyError, BodyTooLarge
+from limner_providers._http_errors import UNKNOWN_REMEDY, redact, retry_after
+from limner_providers.errors import (
+    ConfigurationInvalid,
+    EngineUnavailable,
+    GenerationFailed,
+    OutcomeUnknown,
+    ProviderError,
+    ResultRefused,
+)
+
+__all__ = ["Answer", "Http", "Timeouts", "check_base_url", "host_of", "redact", "retry_after", "segment", "tls_context"]
+
+MAX_BODY = 128 * 1024 * 1024  # ten pictures of 4 MB as base64 are 54 MB
+_MAX_ERROR_BODY = 1024 * 1024
+# httpcore counts busy connections as idle ones when it looks for surplus, so that a lower number of kept-alive
+# connections than of connections makes it close good ones under load: both are the same here.
+_CONNECTIONS = 128
+# Shorter than the 5 s of uvicorn and node: a connection that its server is just closing is a call of unknown outcome.
+_KEEP_ALIVE = 3.0
+_LONGEST = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a call may take, in seconds.
+
+    Attributes:
+        connect: for one connection to come about, TLS included.
+        total: for the whole call, from waiting for a connection to the body's last byte. A deadline, not a pause
+            between two bytes.
+
+    Raises:
+        ConfigurationInvalid: one is not above 0 and at most a day.
+    """
+
+    connect: float = 5.0
+    total: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "total"):
+            _seconds(name, getattr(self, name))
+
+
+def _seconds(name: str, value: float) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not 0 < value <= _LONGEST:
+        raise ConfigurationInvalid(f"The time-out {name}={value!r} is wrong.", remedy="Give seconds, above 0 to 86400.")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answered, whatever its status.
+
+    Attributes:
+        status: 100 to 599.
+        headers: names in lower case; several of one name are joined by a comma.
+        body: decoded; of an error's body perhaps only the beginning.
+        provider: who was asked.
+        idempotent: whether the call may be repeated.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    provider: str
+    idempotent: bool
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's own id of the call, None where it gave none."""
+        return words.request_id(self.headers)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again, None where it does not say."""
+        return retry_after(self.headers)
+
+    def raise_for_status(self) -> Answer:
+        """Give itself where the status is 2xx.
+
+        Raises:
+            ProviderError: as the table of `_http_errors.status_error` says.
+        """
+        if self.ok:
+            return self
+        raise self.error()
+
+    def error(self) -> ProviderError:
+        """Make the error that this status means; see `_http_errors.status_error`."""
+        return words.status_error(
+            self.status,
+            self.headers,
+            self.body,
+            provider=self.provider,
+            idempotent=self.idempotent,
+            secrets=self.secrets,
+        )
+
+    def json(self) -> Any:
+        """Read the body as JSON.
+
+        Raises:
+            OutcomeUnknown: it is none, and the call may have been carried out.
+            EngineUnavailable: it is none, and the call may be repeated (a gateway's or a log-in page).
+        """
+        try:
+            return json_module.loads(self.body, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            pass  # raised below, so that no body hangs on the exception
+        told = words.describe(self.status, self.headers, self.body, self.secrets)
+        message = f"{self.provider}: {told} That is no JSON."
+        if self.idempotent:
+            remedy = "Check base_url; a gateway or a log-in page may stand before the engine."
+            raise EngineUnavailable(message, remedy=remedy, provider=self.provider, request_id=self.request_id)
+        raise OutcomeUnknown(message, remedy=UNKNOWN_REMEDY, provider=self.provider, request_id=self.request_id)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+class Http:
+    """One provider's connections.
+
+    It may be used in several event loops, one after the other or side by side: each has connections of its own.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
+        timeouts: Timeouts | None = None,
+        ca_file: str | Path | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        """Check the settings; nothing is contacted.
+
+        Args:
+            provider: its name in the configuration, for messages.
+            base_url: see `check_base_url`.
+            headers: sent with every call, credentials included.
+            secrets: what may never be shown; values of `Authorization` headers are taken as such by themselves.
+            timeouts: None for 5 s to connect and 600 s for a whole call.
+            ca_file: a PEM file of authorities that are trusted beside the system's.
+            max_body: bytes that an answer may have, decoded.
+
+        Raises:
+            ConfigurationInvalid: one of them is wrong; no secret is shown.
+        """
+        words.guard_logs()
+        self.provider = provider
+        self.base_url = check_base_url(base_url, provider=provider)
+        self.timeouts = timeouts or Timeouts()
+        self._headers = {"user-agent": user_agent(), "accept-encoding": "identity", **_checked(headers, provider)}
+        self._secrets = _secrets(secrets, self._headers)
+        self._tls = tls_context(ca_file, provider=provider) if self.base_url.startswith("https:") else None
+        self._max_body = max_body
+        self._clients: dict[object, httpx.AsyncClient] = {}
+
+    def __repr__(self) -> str:
+        return f"Http({self.provider!r}, {self.base_url!r})"
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        idempotent: bool,
+        json: Any = None,
+        content: bytes | None = None,
+        data: Mapping[str, str] | None = None,
+        files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        max_body: int | None = None,
+    ) -> Answer:
+        """Make one call, once; redirects are not followed.
+
+        Args:
+            method: `GET`, `POST` …
+            path: below `base_url`; parts that came from elsewhere go through `segment` first.
+            idempotent: it changes and costs nothing, so that it may be made again (a look-up, a poll).
+            json: what is sent as JSON; give at most one of `json`, `content` and `data` with `files`.
+            content: bytes that are sent as they are.
+            data: fields of a form.
+            files: of a form: (field, (file name, bytes, media type)).
+            params: the query; it may stand in a server's log, so no secrets.
+            headers: beside those of every call.
+            timeout: seconds for the whole call; None: `timeouts.total`.
+            max_body: bytes that the answer may have; None: as set for all.
+
+        Returns:
+            The answer, whatever its status: an engine's own error words are its provider's to read.
+
+        Raises:
+            EngineUnavailable: no connection, or the call is idempotent and its answer was lost: it may be repeated
+                where `retry_safe` says so. Who polls for a job that was accepted goes on, or ends in `OutcomeUnknown`.
+            OutcomeUnknown: the call is not idempotent, it began to be sent, and no whole answer came.
+            ResultRefused: the answer is larger than allowed, or in an encoding that was not asked for.
+            ConfigurationInvalid: a wrong `timeout` or header.
+        """
+        limit = self.timeouts.total if timeout is None else _seconds("timeout", timeout)
+        call = _Call(self, idempotent, self._max_body if max_body is None else max_body)
+        body = content if json is None else _encode(json)
+        extra = _checked(headers, self.provider)
+        if json is not None:
+            extra.setdefault("content-type", "application/json")
+        request = self._client().build_request(
+            method,
+            self.base_url + _path(path),
+            content=body,
+            data=data,
+            files=files,
+            params=params,
+            headers=extra,
+            extensions={"trace": call.trace},
+        )
+        return await call.run(self._client(), request, limit)
+
+    async def close(self) -> None:
+        """Close this event loop's connections; those of ended loops are forgotten. A later call opens new ones."""
+        mine = self._clients.pop(lowlevel.current_token(), None)
+        self._forget_ended()
+        if mine is not None:
+            await mine.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        token = lowlevel.current_token()
+        if token not in self._clients:
+            self._forget_ended()
+            self._clients[token] = httpx.AsyncClient(
+                verify=self._tls if self._tls is not None else _plain(),
+                headers=self._headers,
+                timeout=httpx.Timeout(None, connect=self.timeouts.connect),
+                limits=httpx.Limits(
+                    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
+                ),
+            )
+        return self._clients[token]
+
+    def _forget_ended(self) -> None:
+        for token in list(self._clients):
+            if isinstance(token, asyncio.AbstractEventLoop) and token.is_closed():
+                self._clients.pop(token, None)
+
+
+class _Call:
+    """One call under way: what was sent of it, and what its failures mean."""
+
+    def __init__(self, http: Http, idempotent: bool, limit: int) -> None:
+        self._http, self._idempotent, self._limit = http, idempotent, limit
+        self._sent = False
+        self._answer: Answer | None = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Notice when the request itself (and not a proxy's CONNECT) begins to leave."""
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self._sent = True
+
+    async def run(self, client: httpx.AsyncClient, request: httpx.Request, limit: float) -> Answer:
+        failure: ProviderError | None = None
+        answer: Answer | None = None
+        with anyio.move_on_after(limit):
+            try:
+                answer = await self._exchange(client, request)
+            except BodyTooLarge as error:
+                failure = self._refused(str(error), "Ask for fewer or smaller pictures.")
+            except BodyError as error:
+                failure = self._refused(str(error), "Look for a proxy that changes answers on their way.")
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                failure = self._failure(error, request)
+        # Raised outside, so that no library's exception, whose text may hold a header, hangs on it.
+        if answer is None and failure is None:
+            failure = self._late(limit)
+        if failure is not None:
+            if self._answer is not None and not self._answer.ok:
+                return self._answer  # its status says enough, however its body broke off
+            raise failure
+        assert answer is not None
+        return answer
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            headers = _lower(response.headers)
+            self._answer = self._told(response.status_code, headers, b"")
+            limit = self._limit if self._answer.ok else min(self._limit, _MAX_ERROR_BODY)
+            body = Body(limit, length=headers.get("content-length"), encoding=headers.get("content-encoding", ""))
+            async for chunk in response.aiter_raw():
+                try:
+                    body.feed(chunk)
+                finally:
+                    if not self._answer.ok:
+                        self._answer = self._told(response.status_code, headers, body.so_far())
+            return self._told(response.status_code, headers, body.finish())
+        finally:
+            await response.aclose()
+
+    def _told(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        http = self._http
+        return Answer(
+            status=status,
+            headers=headers,
+            body=body,
+            provider=http.provider,
+            idempotent=self._idempotent,
+            secrets=http._secrets,  # noqa: SLF001 - one module
+        )
+
+    def _failure(self, error: Exception, request: httpx.Request) -> ProviderError:
+        provider = self._http.provider
+        if self._sent:
+            return self._lost(_BROKEN.get(type(error), "the connection broke before its answer was whole"))
+        if isinstance(error, httpx.ConnectTimeout):
+            where = _where(request.url)
+            return self._lost(f"{where} did not accept a connection in {self._http.timeouts.connect:g} s")
+        if isinstance(error, httpx.ConnectError | httpx.ProxyError | httpx.ReadError | httpx.WriteError):
+            return words.unreachable(error, provider=provider, where=_where(request.url))
+        return self._lost(f"the call could not begin ({type(error).__name__})")
+
+    def _late(self, limit: float) -> ProviderError:
+        if not self._sent:
+            return self._lost(f"no connection was free or came about in {limit:g} s")
+        return self._lost(f"no whole answer came in {limit:g} s")
+
+    def _lost(self, why: str) -> ProviderError:
+        known = self._answer.request_id if self._answer is not None else None
+        return words.lost(
+            why, provider=self._http.provider, sent=self._sent, idempotent=self._idempotent, request_id=known
+        )
+
+    def _refused(self, why: str, remedy: str) -> ProviderError:
+        provider = self._http.provider
+        known = self._answer.request_id if self._answer is not None else None
+        kind: type[ProviderError] = GenerationFailed if self._idempotent else ResultRefused
+        return kind(f"{provider}: {why}.", remedy=remedy, provider=provider, request_id=known)
+
+
+_BROKEN: Mapping[type[Exception], str] = {
+    httpx.RemoteProtocolError: "it closed the connection, or broke HTTP's rules, before its answer was whole",
+    httpx.WriteError: "the connection broke while the request was being sent",
+}
+
+
+def check_base_url(value: str, *, provider: str, field: str = "base_url") -> str:
+    """Check an engine's address from the configuration and give it without a slash at its end.
+
+    Raises:
+        ConfigurationInvalid: not http or https, no host, or it holds a password, a query or a fragment; of the address
+            nothing is shown that may be secret.
+    """
+
+    def wrong(why: str, remedy: str) -> ConfigurationInvalid:
+        return ConfigurationInvalid(f"{provider}: {field} {why}.", remedy=remedy, provider=provider)
+
+    example = "Write it as https://host[:port][/path]."
+    if not isinstance(value, str) or not value or re.search(r"[\x00-\x20\x7f\\]", value):
+        raise wrong("is empty, or has a space or another character that no address has", example)
+    try:
+        url = httpx.URL(value)
+        port = url.port
+    except (httpx.InvalidURL, ValueError):
+        raise wrong("is no address", example) from None
+    if url.scheme not in {"http", "https"} or not url.host or port == 0:
+        raise wrong("does not name http or https and a host", example)
+    if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
+        raise wrong("holds a user or a password", "Use the provider's setting for its key, as ${ENV}.")
+    if url.query or url.fragment or "?" in value or "#" in value:
+        raise wrong("holds a query or a fragment", "Leave out everything from '?' or '#' on.")
+    if any(part in {".", ".."} for part in urllib.parse.unquote(value.partition("://")[2]).split("/")):
+        raise wrong("goes up with '..'", "Write the path as it is.")
+    return str(url).rstrip("/")
+
+
+def host_of(base_url: str) -> str:
+    """Give `host:port` of an address that `check_base_url` passed, as `download(allowed_hosts=…)` takes it."""
+    return _where(httpx.URL(base_url))
+
+
+def segment(value: str) -> str:
+    """Quote a piece of a path that came from elsewhere (a job's id), so that it stays one piece.
+
+    Raises:
+        GenerationFailed: it is empty, longer than 256 characters, or `.` or `..`.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= 256 or value in {".", ".."}:
+        raise GenerationFailed("The engine named its work in a way that cannot be asked for.", remedy="See its log.")
+    return urllib.parse.quote(value, safe="")
+
+
+@functools.lru_cache(maxsize=1)
+def user_agent() -> str:
+    """Name this program and its version as servers see it."""
+    try:
+        return f"limner/{importlib.metadata.version('limner')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "limner/unknown"
+
+
+def tls_context(ca_file: str | Path | None = None, *, provider: str = "limner") -> ssl.SSLContext:
+    """Give what a TLS connection trusts: the system's authorities (also `SSL_CERT_FILE`, `SSL_CERT_DIR`) and `ca_file`.
+
+    It is made once for each file and shared.
+
+    Raises:
+        ConfigurationInvalid: the file cannot be read or holds no certificate.
+    """
+    path = None if ca_file is None else str(ca_file)
+    try:
+        stamp = Path(path).stat().st_mtime_ns if path else 0
+        return _context(path, stamp, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    except (OSError, ValueError):
+        message = f"{provider}: the file of ca_file cannot be read, or holds no certificate."
+    raise ConfigurationInvalid(message, remedy="Name a PEM file of certificates.", provider=provider)
+
+
+@functools.lru_cache(maxsize=16)
+def _context(path: str | None, stamp: int, file: str | None, folder: str | None) -> ssl.SSLContext:  # noqa: ARG001 - the key
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not context.cert_store_stats()["x509_ca"] and not (paths.cafile or paths.capath):
+        import certifi  # httpx brings it: an interpreter without a store of its own (python.org's on macOS)
+
+        context.load_verify_locations(certifi.where())
+    if path is not None:
+        context.load_verify_locations(path)
+    return context
+
+
+@functools.lru_cache(maxsize=1)
+def _plain() -> ssl.SSLContext:
+    """Give a context for clients that only speak http: httpx would read the authorities' file for nothing."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _checked(headers: Mapping[str, str] | None, provider: str) -> dict[str, str]:
+    """Check headers before httpx does, whose error would show their values."""
+    checked = {}
+    for name, value in (headers or {}).items():
+        if (
+            not re.fullmatch(r"[A-Za-z0-9-]+", name)
+            or not isinstance(value, str)
+            or not re.fullmatch(r"[\x20-\x7e]*", value)
+        ):
+            message = f"{provider}: the value of the header {name!r} holds a character that no header can have."
+            remedy = "Look for a line break or a quote in the key's variable."
+            raise ConfigurationInvalid(message, remedy=remedy, provider=provider)
+        checked[name.lower()] = value.strip()
+    return checked
+
+
+def _secrets(secrets: Iterable[str], headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Gather what may never be shown: what was named, and credentials in the headers."""
+    told = {secret for secret in secrets if secret}
+    for name, value in headers.items():
+        if name in {"authorization", "api-key", "x-api-key", "mj-api-secret", "cookie", "proxy-authorization"}:
+            told |= {value, value.rpartition(" ")[2]}
+    return tuple(secret for secret in told if secret)
+
+
+def _encode(value: Any) -> bytes:
+    return json_module.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _path(path: str) -> str:
+    """Check a path before it is put behind `base_url`."""
+    if re.search(r"[\x00-\x20\x7f\\?#]", path) or any(part in {".", ".."} for part in path.split("/")):
+        raise GenerationFailed(
+            "A call's path holds a character that no path has.", remedy="Report it: a part was not quoted."
+        )
+    return f"/{path.lstrip('/')}" if path else ""
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _where(url: httpx.URL) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
