@@ -86,7 +86,10 @@ class Evidence(Facts):
 
 
 class RequestFacts(Facts):
-    """What was asked for. `parameters` holds whatever else the request says, as texts."""
+    """What was asked for. `parameters` holds whatever else the request says, as texts.
+
+    `inputs` names the pictures that were given: `image`, `mask`, `reference-0`, `control-0` and so on.
+    """
 
     prompt: Text = ""
     negative_prompt: Text = ""
@@ -94,6 +97,7 @@ class RequestFacts(Facts):
     size: Text | None = None
     n: Text = "1"
     parameters: dict[Key, Text] = Field(default_factory=dict)
+    inputs: tuple[Text, ...] = ()
 
 
 class ContextFacts(Facts):

@@ -292,8 +292,13 @@ class Reader:
     def unended(self) -> list[RecordState]:
         """Give the states of all records that have not ended, running ones included."""
         table = tables.entry
-        other = table.alias("other")
-        ended = select(other.c.idx).where(other.c.record == table.c.record, other.c.step.in_(sorted(ENDINGS)))
+        other, later = table.alias("other"), table.alias("later")
+        fetched = select(later.c.idx).where(
+            later.c.record == other.c.record, later.c.step == "produced", later.c.idx > other.c.idx
+        )
+        ended = select(other.c.idx).where(
+            other.c.record == table.c.record, other.c.step.in_(sorted(ENDINGS)), ~fetched.exists()
+        )
         query = select(table.c.record).where(table.c.step == "accepted", ~ended.exists()).order_by(table.c.idx)
         return [state for state in self._states(query) if not state.final]
 

@@ -37,7 +37,9 @@ _FOLLOWERS: dict[str, frozenset[str]] = {
         "judged:request": ("judged:request", "judged:candidate", "planned", *_STOPS),
         "judged:candidate": ("judged:candidate", "planned", "attempted", *_STOPS),
         "planned": ("judged:candidate", "attempted", *_STOPS),
-        "attempted": _WORK,
+        "attempted": (*_WORK, "submitted"),
+        # The engine took the work and named it; the attempt stays open until its outcome is known.
+        "submitted": (*_WORK, "submitted"),
         "attempt_failed": (*_WORK, "judged:candidate", "planned", "judged:image"),
         "produced": (*_WORK, "judged:image"),
         "judged:image": (*_WORK, "judged:image", "judged:release", "sealed"),
@@ -56,6 +58,8 @@ _FOLLOWERS: dict[str, frozenset[str]] = {
         "rejected": ("denied",),
         "expired": ("denied",),
         "delivered": ("delivered",),
+        # What was given up for lost was fetched by its name after all.
+        "unknown": ("produced",),
     }.items()
 }
 RECORD_STEPS = frozenset(step.partition(":")[0] for after in _FOLLOWERS.values() for step in after)
@@ -68,6 +72,7 @@ _NEXT = {
     "planned": "attempted",
     # Nobody knows what became of it: asking again could bill twice.
     "attempted": "unknown",
+    "submitted": "unknown",
     "attempt_failed": "attempted",
     "produced": "judged:image",
     "judged:image": "sealed",
@@ -84,7 +89,7 @@ class RecordState:
     Attributes:
         record: its id, or None before the first entry.
         state: the last step, with its stage where it was a judgement (`judged:image`); empty before the first entry.
-        final: whether the record has ended.
+        final: whether the record has ended; only an unknown one may be opened again, by a result that was fetched.
         ending: delivered, denied, failed, unknown or cancelled; None while it has not ended.
         next: the step the pipeline takes next (`judged:request`, `attempted`, …); `approved` while a person is
             awaited; None where it has ended.
@@ -139,8 +144,8 @@ def advance(
     """Give the state after a step; the same as `RecordState.after` without an `Entry` at hand."""
     label, stage = _label(step, data)
     odd = _odd(state, label, record, index)
-    # What comes after an end is irregular and does not open the record again.
-    ending = ENDINGS.get(step, state.ending)
+    # What comes after an end is irregular and does not open the record again, but for a result that arrived after all.
+    ending = None if (state.state, label) == _REOPENED else ENDINGS.get(step, state.ending)
     worst = _worst(state, label, data)
     still_open = _open_attempts(state, step, data)
     return replace(
@@ -164,7 +169,8 @@ def advance(
     )
 
 
-_RESETS = ("accepted", "planned", "attempted", "produced", "sealed")
+_RESETS = ("accepted", "planned", "attempted", "submitted", "produced", "sealed")
+_REOPENED = ("unknown", "produced")
 _BEST_FIRST = ("allow", "allow_with_duties", "review", "deny")
 
 

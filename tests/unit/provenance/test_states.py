@@ -101,6 +101,26 @@ def test_an_open_attempt_is_unknown() -> None:
     assert (state.attempts, state.open_attempts, state.next) == (2, ("2",), "unknown")
 
 
+def test_a_job_that_was_taken_keeps_its_attempt_open() -> None:
+    """`submitted` names the engine's job and says nothing of its outcome."""
+    taken = (*USUAL[:3], ("attempted", {"attempt": 1}), ("submitted", {"attempt": 1, "job": "j"}))
+    state = state_of(*taken)
+    assert (state.next, state.final, state.open_attempts, state.irregular) == ("unknown", False, ("1",), ())
+    assert state_of(*taken, *USUAL[4:]).irregular == ()
+    assert state_of(*taken, *USUAL[4:]).ending == "delivered"
+
+
+def test_a_result_that_arrived_after_all_opens_an_unknown_record_again() -> None:
+    """Fetched pictures are judged, sealed and handed out; no other step opens a record that has ended."""
+    lost = (*USUAL[:4], "unknown")
+    state = state_of(*lost, ("produced", {"attempt": 1}))
+    assert (state.ending, state.final, state.next, state.irregular) == (None, False, "judged:image", ())
+    assert state_of(*lost, *USUAL[4:]).ending == "delivered"
+    for ending in ("failed", "cancelled", "denied"):
+        assert state_of(*USUAL[:4], ending, "produced").ending == ending
+    assert state_of(*lost, "judged:image:allow").ending == "unknown"
+
+
 @pytest.mark.parametrize(
     ("steps", "word"),
     [
@@ -127,11 +147,12 @@ def test_odd_orders_are_named(steps: tuple[str, ...], word: str) -> None:
     )
 )
 def test_total(steps: list[tuple[str, str]]) -> None:
-    """No order of any steps makes it fail, and an end stays an end."""
+    """No order of any steps makes it fail, and an end stays an end, but for an unknown one whose result was fetched."""
     ended = False
     for count in range(len(steps) + 1):
         state = state_of(*((step, {"stage": stage, "verdict": "allow"}) for step, stage in steps[:count]))
         assert state.entries == count
-        assert state.final >= ended
+        reopened = [step for step, _ in steps[max(count - 2, 0) : count]] == ["unknown", "produced"]
+        assert state.final >= (ended and not reopened)
         assert state.final == (state.ending in set(ENDINGS.values()))
         ended = state.final
