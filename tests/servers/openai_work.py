@@ -61,7 +61,7 @@ def _svg(size: Size, colour: tuple[int, int, int]) -> bytes:
 
 
 def usage_of(job: Job, style: str, images: int) -> dict[str, Any] | None:
-    """Count tokens of `images` pictures: `full` with both details, `inputs` without the output's, `bare` without any."""
+    """Count tokens of `images` pictures: `full` has both details, `inputs` lacks the output's, `bare` any."""
     if style == "none" or job.model in LEGACY:
         return None
     text = len(job.prompt.split()) + len(job.prompt) // 8 + 1
