@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SoftwareAgent,
         source_type_for,
     )
+    from limner_provenance.credentials.plain import without_texts
     from limner_provenance.credentials.reading import read_credentials
     from limner_provenance.credentials.report import Credentials, Finding, IngredientNode
     from limner_provenance.credentials.sealing import Sealed, seal
@@ -47,6 +48,7 @@ _HOME = {
     "sniff": "images",
     "source_type_for": "manifest",
     "trust_anchors": "development",
+    "without_texts": "plain",
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "sniff",
     "source_type_for",
     "trust_anchors",
+    "without_texts",
 ]
 
 

@@ -30,6 +30,7 @@ _NAMES = [
     "sniff",
     "source_type_for",
     "trust_anchors",
+    "without_texts",
 ]
 
 
