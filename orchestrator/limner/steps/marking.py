@@ -1,7 +1,7 @@
 """The duties of a decision, carried out on pixels and metadata before sealing; nothing touches the bytes after.
 
-What an engine wrote into the file in clear (prompt, parameters, camera) is taken out: no policy discloses it yet. No duty
-has an executor yet either; one that cannot be carried out blocks the release of its image.
+What an engine wrote into the file in clear (prompt, parameters, camera) is taken out: no policy discloses it yet. No
+duty has an executor yet either; one that cannot be carried out blocks the release of its image.
 """
 
 from __future__ import annotations
