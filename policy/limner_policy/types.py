@@ -112,10 +112,58 @@ class ContextFacts(Facts):
     tags: tuple[Text, ...] = ()
 
 
+class TermFact(Facts):
+    """What one licence says of one term (`limner_policy.licences.terms`), as it was read on the day `read`.
+
+    `limit` with its `border` is the amount of a ceiling (US dollars a year, or users a month): with `exclusive` the
+    amount itself is still allowed, with `inclusive` it is not. `regions` are excluded territories. Whoever holds one of
+    `unless_held` is not bound.
+    """
+
+    term: Key
+    says: Literal["yes", "no", "unknown"]
+    quote: Text = ""
+    section: Text = ""
+    note: Text = ""
+    read: Text = ""
+    via: Text = ""
+    limit: Count | None = None
+    border: Literal["exclusive", "inclusive"] | None = None
+    regions: tuple[Text, ...] = ()
+    unless_held: tuple[Text, ...] = ()
+
+
+class LicenceFacts(Facts):
+    """One licence's terms; of those in `silent` its text says nothing, of those in neither nothing is known.
+
+    `signed` says whether a person has confirmed the row these facts come from.
+    """
+
+    id: Text
+    terms: tuple[TermFact, ...] = ()
+    silent: tuple[Text, ...] = ()
+    signed: bool = False
+
+
+class PartFacts(Facts):
+    """One part of a generation and the licences it is under, all of which bind; none: nothing is known of it.
+
+    `conflict` says what contradicts what in its sources; `source` names the facts file with version and digest.
+    """
+
+    role: Literal["model", "lora", "control", "adapter", "provider", "detector"]
+    name: Text
+    licences: tuple[LicenceFacts, ...] = ()
+    conflict: Text = ""
+    signed: bool = False
+    source: Text = ""
+
+
 class CandidateFacts(Facts):
     """The engine that would make (or made) the picture; None means that the fact is not known.
 
-    `provider` is the configured name, `kind` its kind, `sha256` the model's digest, `licence` its licence id.
+    `provider` is the configured name, `kind` its kind, `sha256` the model's digest, `licence` its licence id; `parts`
+    are the licence facts of everything that takes part, as they were known then.
     """
 
     provider: Text | None = None
@@ -124,6 +172,7 @@ class CandidateFacts(Facts):
     sha256: Text | None = None
     licence: Text | None = None
     facts: dict[Key, Text] = Field(default_factory=dict)
+    parts: tuple[PartFacts, ...] = ()
 
 
 class PolicyInput(Facts):
