@@ -31,6 +31,7 @@ from limner_providers._addresses import is_named, is_odd_number, is_public, is_u
 from limner_providers._http import retry_after, tls_context, user_agent
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
 from limner_providers._http_errors import guard_logs
+from limner_providers._http_sockets import ClosingBackend
 from limner_providers._sniff import MAX_BYTES, MAX_PIXELS, Picture, check_picture
 from limner_providers.errors import GenerationFailed, OutcomeUnknown, ProviderError, ResultRefused
 
@@ -233,12 +234,13 @@ class _Fetch:
             host, port = parsed.raw_host.decode("ascii").lower(), parsed.port
         except (httpx.InvalidURL, ValueError):
             parsed = None
-        if parsed is None or parsed.scheme not in {"http", "https"} or not host or port == 0:
+        if parsed is None or parsed.scheme not in {"http", "https"} or not host or port == 0 or (port or 0) > 65535:
             raise _Stop("its address is no address of http or https")
         if parsed.userinfo or "@" in url.partition("://")[2].partition("/")[0]:
             raise _Stop("its address holds a user or a password")
         host = host.strip("[]")
         port = port or (443 if parsed.scheme == "https" else 80)
+        self.shown = f"{parsed.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         named = is_named(host, port, parsed.scheme, self._allowed)
         if "%" in host or is_odd_number(host):
             raise _Stop("its host is a number in an unusual spelling")
@@ -259,7 +261,7 @@ class _Fetch:
             async with self._answer(address, headers) as answer:
                 told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
                 if answer.status in _REDIRECTS:
-                    return told.get("location", "")
+                    return told.get("location") or _nowhere()
                 _check_status(answer.status, told)
                 return await self._body(answer, told), _mime(told)
 
@@ -295,7 +297,7 @@ class _Pinned(httpcore.AsyncNetworkBackend):
 
     def __init__(self, address: _Address, resolver: Resolver) -> None:
         self._address, self._resolver = address, resolver
-        self._inner = httpcore.AnyIOBackend()
+        self._inner = ClosingBackend()
 
     async def connect_tcp(
         self,
@@ -371,6 +373,10 @@ def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
     told = error.wait if isinstance(error, _Passing) else None
     return min(_LONGEST_PAUSE, max(told or 0.0, wait_exponential_jitter(initial=0.2, max=4, jitter=0.2)(state)))
+
+
+def _nowhere() -> str:
+    raise _Stop("it was redirected to nowhere")
 
 
 def _origin(address: _Address) -> tuple[str, str, int]:

@@ -34,6 +34,7 @@ from anyio import lowlevel
 from limner_providers import _http_errors as words
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
 from limner_providers._http_errors import UNKNOWN_REMEDY, redact, retry_after
+from limner_providers._http_sockets import ClosingBackend
 from limner_providers.errors import (
     ConfigurationInvalid,
     EngineUnavailable,
@@ -274,15 +275,24 @@ class Http:
         token = lowlevel.current_token()
         if token not in self._clients:
             self._forget_ended()
-            self._clients[token] = httpx.AsyncClient(
-                verify=self._tls if self._tls is not None else _plain(),
-                headers=self._headers,
-                timeout=httpx.Timeout(None, connect=self.timeouts.connect),
-                limits=httpx.Limits(
-                    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
-                ),
-            )
+            self._clients[token] = self._new_client()
         return self._clients[token]
+
+    def _new_client(self) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(
+            verify=self._tls if self._tls is not None else _plain(),
+            headers=self._headers,
+            timeout=httpx.Timeout(None, connect=self.timeouts.connect),
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
+            ),
+        )
+        # httpx has no door for it, and a transport given from outside would switch the environment's proxies off.
+        for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+            pool: Any = getattr(transport, "_pool", None)
+            if hasattr(pool, "_network_backend"):
+                pool._network_backend = ClosingBackend()  # noqa: SLF001
+        return client
 
     def _forget_ended(self) -> None:
         for token in list(self._clients):
@@ -407,7 +417,7 @@ def check_base_url(value: str, *, provider: str, field: str = "base_url") -> str
         port = url.port
     except (httpx.InvalidURL, ValueError):
         raise wrong("is no address", example) from None
-    if url.scheme not in {"http", "https"} or not url.host or port == 0:
+    if url.scheme not in {"http", "https"} or not url.host or port == 0 or (port or 0) > 65535:
         raise wrong("does not name http or https and a host", example)
     if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
         raise wrong("holds a user or a password", "Use the provider's setting for its key, as ${ENV}.")

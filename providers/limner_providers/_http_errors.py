@@ -31,7 +31,7 @@ LONGEST_WAIT = 86_400.0  # seconds; a Retry-After beyond a day is a mistake of t
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,47}|-?\d{1,9}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
-_QUERY = re.compile(r"(?i)(https?:[\\/]+[^\s\"'<>?#]*)[?#][^\s\"'<>]*")
+_QUERY = re.compile(r"(?i)(https?:[\\/]+[^\s\"'<>?#]*)[?#][^\s\"'<>]*|(?<=\S)\?(?=[^\s\"'<>]*=)[^\s\"'<>]*")
 _USERINFO = re.compile(r"(?i)(https?://)[^\s\"'<>/?#@]*@")
 _AUTHORIZATION = re.compile(
     r"(?i)\b(authorization|api-key|x-api-key|mj-api-secret|cookie|set-cookie)\b([\"':=,\sb]+)[^\r\n]*"
@@ -79,7 +79,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, "…")
     text = _AUTHORIZATION.sub(r"\1\2…", text)
     text = _USERINFO.sub(r"\1…@", text)
-    text = _QUERY.sub(r"\1?…", text)
+    text = _QUERY.sub(lambda found: f"{found[1] or ''}?…", text)
     return _KEY.sub(lambda found: f"{found[1]}…", text)
 
 
@@ -284,7 +284,14 @@ class _Redacting(logging.Filter):
 
 def guard_logs() -> None:
     """Keep signed addresses and credentials out of httpx's and httpcore's own logs; repeating it changes nothing."""
-    for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
+    for name in (
+        "httpx",
+        "httpcore.connection",
+        "httpcore.http11",
+        "httpcore.http2",
+        "httpcore.proxy",
+        "httpcore.socks",
+    ):
         logger = logging.getLogger(name)
         if not any(isinstance(found, _Redacting) for found in logger.filters):
             logger.addFilter(_Redacting())
