@@ -89,6 +89,8 @@ class Capabilities(Fact):
         schedulers: the names it takes; empty: it takes none. `scheduler_aliases` are other spellings of these.
         strength: it takes one for the tasks that start from a picture.
         scale: how many times larger it makes a picture; None: it chooses itself.
+        default_scale: what it uses where neither a scale nor a size is asked for; None: not known.
+        keeps_size: a picture made from another is as large as that one, where no size is asked for.
         output_formats: formats it answers in.
         output_compression: it takes a quality for JPEG and WebP.
         backgrounds, qualities: the words it takes; empty: it takes none.
@@ -122,6 +124,8 @@ class Capabilities(Fact):
     scheduler_aliases: dict[str, str] = Field(default_factory=dict)
     strength: bool = False
     scale: DecimalRange | None = None
+    default_scale: Decimal | None = None
+    keeps_size: bool = False
     output_formats: tuple[OutputFormat, ...] = ("png",)
     output_compression: bool = True
     backgrounds: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ def _task(able: Capabilities, request: ImageRequest) -> Iterator[Unmet]:
 
 
 def _size(able: Capabilities, request: ImageRequest) -> Iterator[Unmet]:
-    grown = _grown(request)
+    grown = _grown(able, request)
     if grown is not None and (problem := able.size.too_large(*grown)):
         yield _unmet("size", f"{grown[0]}x{grown[1]}", problem, "Ask for less.")
     if request.proportions is not None and able.size.of_aspect(*request.proportions) is None:
@@ -143,17 +143,18 @@ def _proportions(able: Capabilities, request: ImageRequest) -> Unmet:
     return _unmet("aspect_ratio", request.aspect_ratio, "no size has these proportions.", remedy, adaptation)
 
 
-def _grown(request: ImageRequest) -> tuple[int, int] | None:
-    """Give the size that comes of margins or a scale; None: neither is asked for."""
+def _grown(able: Capabilities, request: ImageRequest) -> tuple[int, int] | None:
+    """Give the size that follows from the picture and no size in the request; None: there is no such."""
     image = request.image
-    if image is None:
+    if image is None or request.size is not None or request.aspect_ratio is not None:
         return None
     if request.margins is not None:
         margins = request.margins
         return image.width + margins.left + margins.right, image.height + margins.top + margins.bottom
-    if request.scale is not None:
-        return round(image.width * request.scale), round(image.height * request.scale)
-    return None
+    if request.task == "upscale":
+        scale = request.scale or able.default_scale
+        return (round(image.width * float(scale)), round(image.height * float(scale))) if scale else None
+    return (image.width, image.height) if able.keeps_size else None
 
 
 def _numbers(able: Capabilities, request: ImageRequest) -> Iterator[Unmet]:

@@ -32,6 +32,22 @@ def request_of() -> Callable[..., ImageRequest]:
 
 
 @pytest.fixture
+def png_of() -> Callable[..., bytes]:
+    """Give a factory of PNG files of one colour."""
+
+    def make(width: int, height: int, colour: str = "red") -> bytes:
+        import io
+
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.new("RGB", (width, height), colour).save(file, "PNG")
+        return file.getvalue()
+
+    return make
+
+
+@pytest.fixture
 def safetensors_file() -> Callable[..., Path]:
     """Give a factory of whole safetensors files that hold `count` zero bytes as one tensor."""
 

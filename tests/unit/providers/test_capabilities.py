@@ -115,6 +115,40 @@ def test_the_default_guidance_decides_whether_a_negative_prompt_works(request_of
     assert unguided.unmet(request_of(negative_prompt="blur", guidance_scale=2)) == []
 
 
+@pytest.mark.parametrize(
+    ("task", "fields", "grown"),
+    [
+        ("img2img", {}, "70x20"),
+        ("variation", {}, "70x20"),
+        ("inpaint", {}, "70x20"),
+        ("upscale", {}, "140x40"),
+        ("upscale", {"scale": 3.0}, "210x60"),
+        ("outpaint", {"margins": {"left": 10}}, "80x20"),
+    ],
+)
+def test_a_size_that_follows_from_the_picture_is_held_against_the_limits(
+    request_of: Make, png_of: Callable[..., bytes], task: str, fields: dict[str, Any], grown: str
+) -> None:
+    """An engine that keeps a picture's size refuses one that is too large for it, before it is asked."""
+    tasks = ("img2img", "variation", "inpaint", "upscale", "outpaint")
+    span = DecimalRange(minimum=Decimal(1), maximum=Decimal(4))
+    able = Capabilities(
+        tasks=tasks,
+        size=SizeRule(multiple_of=8, minimum=8, maximum=64),
+        mask="white-changes",
+        scale=span,
+        default_scale=Decimal(2),
+        keeps_size=True,
+        source="a test",
+    )
+    mask = {"mask": png_of(70, 20, "white")} if task == "inpaint" else {}
+    request = request_of(task=task, image=png_of(70, 20), **mask, **fields)
+    assert [(unmet.field, unmet.value) for unmet in able.unmet(request)] == [("size", f"'{grown}'")]
+    assert able.model_copy(update={"size": SizeRule(maximum=512)}).unmet(request) == []
+    if task != "upscale" and task != "outpaint":
+        assert able.unmet(request.model_copy(update={"size": "64x16"})) == []
+
+
 @pytest.mark.parametrize("name", ["dpmpp_2m", "DPM++ 2M", "dpm++_2m", "DPMSolverMultistepScheduler", "DPMpp-2M"])
 def test_a_scheduler_is_known_in_its_spellings(name: str) -> None:
     """Case, separators and plus signs do not matter, and class names are names too."""
