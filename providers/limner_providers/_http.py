@@ -419,7 +419,7 @@ def check_base_url(value: str, *, provider: str, field: str = "base_url") -> str
         raise wrong("is no address", example) from None
     if url.scheme not in {"http", "https"} or not url.host or port == 0 or (port or 0) > 65535:
         raise wrong("does not name http or https and a host", example)
-    if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
+    if url.userinfo or "@" in value.partition("://")[2].partition("/")[0]:
         raise wrong("holds a user or a password", "Use the provider's setting for its key, as ${ENV}.")
     if url.query or url.fragment or "?" in value or "#" in value:
         raise wrong("holds a query or a fragment", "Leave out everything from '?' or '#' on.")

@@ -28,8 +28,8 @@ from limner_providers.errors import (
 )
 
 LONGEST_WAIT = 86_400.0  # seconds; a Retry-After beyond a day is a mistake of the server's
-_NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,47}|-?\d{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,47}|-?[0-9]{1,9}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _QUERY = re.compile(r"(?i)(https?:[\\/]+[^\s\"'<>?#]*)[?#][^\s\"'<>]*|(?<=\S)\?(?=[^\s\"'<>]*=)[^\s\"'<>]*")
 _USERINFO = re.compile(r"(?i)(https?://)[^\s\"'<>/?#@]*@")
