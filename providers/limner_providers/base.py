@@ -223,3 +223,25 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Let go of connections, threads and weights; a later call may load them again."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A provider whose accepted work outlives the call: its result can be fetched later, by another process too."""
+
+    async def fetch(
+        self, job: str, request: ImageRequest, *, model: str | None = None, timeout: float | None = None
+    ) -> ProviderAnswer:
+        """Fetch the result of accepted work; nothing new is begun, and nothing is billed.
+
+        Args:
+            job: as `JobAccepted`, or an error's `job`, named it.
+            request: what was asked then.
+            model: which model was asked, None for the default.
+            timeout: seconds to wait for it, None: as for a whole request; 0: look once.
+
+        Raises:
+            GenerationFailed, ModerationBlocked, Cancelled: it has ended badly.
+            OutcomeUnknown: it has not ended in the time, or the provider does not know it any longer.
+            EngineUnavailable: the provider could not be asked.
+        """

@@ -22,6 +22,7 @@ from limner_providers.errors import ConfigurationInvalid, EngineUnavailable
 GROUP = "limner.providers"
 _BUILT_IN: Mapping[str, str] = {
     "diffusers": "limner_providers.diffusers:DiffusersProvider",
+    "midjourney": "limner_providers.midjourney:MidjourneyProvider",
     "test": "limner_providers.test:TestProvider",
 }
 
