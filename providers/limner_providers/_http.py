@@ -34,6 +34,7 @@ from anyio import lowlevel
 from limner_providers import _http_errors as words
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
 from limner_providers._http_errors import UNKNOWN_REMEDY, redact, retry_after
+from limner_providers._http_lanes import Lanes
 from limner_providers._http_sockets import ClosingBackend
 from limner_providers.errors import (
     ConfigurationInvalid,
@@ -48,9 +49,6 @@ __all__ = ["Answer", "Http", "Timeouts", "check_base_url", "host_of", "redact", 
 
 MAX_BODY = 128 * 1024 * 1024  # ten pictures of 4 MB as base64 are 54 MB
 _MAX_ERROR_BODY = 1024 * 1024
-# httpcore counts busy connections as idle ones when it looks for surplus, so that a lower number of kept-alive
-# connections than of connections makes it close good ones under load: both are the same here.
-_CONNECTIONS = 128
 # Shorter than the 5 s of uvicorn and node: a connection that its server is just closing is a call of unknown outcome.
 _KEEP_ALIVE = 3.0
 _LONGEST = 24 * 3600.0
@@ -201,7 +199,7 @@ class Http:
         self._secrets = _secrets(secrets, self._headers)
         self._tls = tls_context(ca_file, provider=provider) if self.base_url.startswith("https:") else None
         self._max_body = max_body
-        self._clients: dict[object, httpx.AsyncClient] = {}
+        self._lanes: dict[object, Lanes] = {}
 
     def __repr__(self) -> str:
         return f"Http({self.provider!r}, {self.base_url!r})"
@@ -252,40 +250,37 @@ class Http:
         extra = _checked(headers, self.provider)
         if json is not None:
             extra.setdefault("content-type", "application/json")
-        request = self._client().build_request(
+        request = httpx.Request(
             method,
             self.base_url + _path(path),
             content=body,
             data=data,
             files=files,
             params=params,
-            headers=extra,
-            extensions={"trace": call.trace},
+            headers={**self._headers, **extra},
+            extensions={"trace": call.trace, "timeout": {"connect": self.timeouts.connect}},
         )
-        return await call.run(self._client(), request, limit)
+        return await call.run(self._loop_lanes(), request, limit)
 
     async def close(self) -> None:
         """Close this event loop's connections; those of ended loops are forgotten. A later call opens new ones."""
-        mine = self._clients.pop(lowlevel.current_token(), None)
+        mine = self._lanes.pop(lowlevel.current_token(), None)
         self._forget_ended()
         if mine is not None:
-            await mine.aclose()
+            await mine.close()
 
-    def _client(self) -> httpx.AsyncClient:
+    def _loop_lanes(self) -> Lanes:
         token = lowlevel.current_token()
-        if token not in self._clients:
+        if token not in self._lanes:
             self._forget_ended()
-            self._clients[token] = self._new_client()
-        return self._clients[token]
+            self._lanes[token] = Lanes(self._new_client, _KEEP_ALIVE)
+        return self._lanes[token]
 
     def _new_client(self) -> httpx.AsyncClient:
         client = httpx.AsyncClient(
             verify=self._tls if self._tls is not None else _plain(),
-            headers=self._headers,
             timeout=httpx.Timeout(None, connect=self.timeouts.connect),
-            limits=httpx.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
-            ),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE),
         )
         # httpx has no door for it, and a transport given from outside would switch the environment's proxies off.
         for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
@@ -295,9 +290,9 @@ class Http:
         return client
 
     def _forget_ended(self) -> None:
-        for token in list(self._clients):
+        for token in list(self._lanes):
             if isinstance(token, asyncio.AbstractEventLoop) and token.is_closed():
-                self._clients.pop(token, None)
+                self._lanes.pop(token, None)
 
 
 class _Call:
@@ -313,12 +308,13 @@ class _Call:
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self._sent = True
 
-    async def run(self, client: httpx.AsyncClient, request: httpx.Request, limit: float) -> Answer:
+    async def run(self, lanes: Lanes, request: httpx.Request, limit: float) -> Answer:
         failure: ProviderError | None = None
         answer: Answer | None = None
         with anyio.move_on_after(limit):
             try:
-                answer = await self._exchange(client, request)
+                async with lanes.take() as client:
+                    answer = await self._exchange(client, request)
             except BodyTooLarge as error:
                 failure = self._refused(str(error), "Ask for fewer or smaller pictures.")
             except BodyError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
+from limner_providers import _http, _http_lanes
 from limner_providers._http import Answer, Http, Timeouts, host_of
 from limner_providers.errors import (
     ConfigurationInvalid,
@@ -434,3 +435,73 @@ async def test_a_form_with_files_is_sent_as_one(peer: Server, reply: Callable[..
         )
         await http.close()
         assert b"multipart/form-data; boundary=" in server.requests[0]
+
+
+@pytest.mark.anyio
+async def test_a_call_that_never_got_its_turn_sent_nothing(
+    peer: Server, reply: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all connections are busy until the deadline, nothing was sent; afterwards calls go on."""
+    monkeypatch.setattr(_http_lanes, "MOST", 1)
+    free = asyncio.Event()
+
+    async def busy(head: bytes, writer: asyncio.StreamWriter) -> None:
+        await free.wait()
+        writer.write(reply())
+
+    async with peer(busy) as server:
+        http = of(server)
+        first = asyncio.create_task(http.send("POST", "/x", idempotent=False))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        with pytest.raises(EngineUnavailable, match="Nothing was sent") as caught:
+            await http.send("POST", "/x", idempotent=False, timeout=0.1)
+        assert caught.value.retry_safe
+        free.set()
+        assert (await first).status == 200
+        assert (await http.send("POST", "/x", idempotent=False)).status == 200
+        assert server.connections == 1
+        await http.close()
+
+
+@pytest.mark.anyio
+async def test_connections_that_nobody_needs_are_closed(
+    peer: Server, reply: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a burst the idle connections are let go, and the next call opens its own."""
+    monkeypatch.setattr(_http, "_KEEP_ALIVE", 0.0)
+    async with peer(talks(reply(), close=False)) as server:
+        http = of(server)
+        for _ in range(3):
+            await http.send("GET", "/x", idempotent=True)
+            await asyncio.sleep(0.01)
+        assert server.connections == 3
+        assert all(len(lanes._all) <= 1 for lanes in http._lanes.values())
+        await http.close()
+
+
+@pytest.mark.anyio
+async def test_closing_ends_a_call_under_way(peer: Server) -> None:
+    """A call that is under way when its provider closes ends in an unknown outcome, and does not hang."""
+    async with peer(silent()) as server:
+        http = of(server)
+        call = asyncio.create_task(http.send("POST", "/x", idempotent=False, timeout=5))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        await http.close()
+        with pytest.raises(OutcomeUnknown):
+            await call
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_call_leaves_its_connection_closed(peer: Server) -> None:
+    """Giving a call up closes its connection at once, so that the server notices."""
+    async with peer(silent()) as server:
+        http = of(server)
+        with anyio.move_on_after(0.1) as scope:
+            await http.send("POST", "/x", idempotent=False)
+        assert scope.cancelled_caught
+        (lane,) = (lane for lanes in http._lanes.values() for lane in lanes._all)
+        transport: Any = lane._transport
+        assert transport._pool.connections == []
+        await http.close()
