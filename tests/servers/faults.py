@@ -84,12 +84,13 @@ def html_as(media_type: str = "image/png") -> Fault:
     return answer(200, HTML_PAGE, media_type=media_type, name="HTML called " + media_type)
 
 
-def delay(seconds: float) -> Fault:
-    """Answer rightly, but late."""
+def delay(seconds: float, *, work_first: bool = False) -> Fault:
+    """Answer rightly, but late; `work_first` bills before the wait, even a client that leaves meanwhile."""
 
     async def fault(request: Request, usual: Usual) -> Response:
+        done = await usual() if work_first else None
         await asyncio.sleep(seconds)
-        return await usual()
+        return done if done is not None else await usual()
 
     return Fault(f"delay {seconds} s", fault)
 

@@ -67,7 +67,7 @@ def _dimensions(upload: Upload, name: str, types: tuple[str, ...], most_mebi: in
             f"Invalid '{name}': file too large. Expected a file below {most_mebi}MB, but got "
             f"{len(upload.data)} bytes instead."
         )
-        raise Refused(text, name, "image_too_large", status=413 if most_mebi == 50 else 400)
+        raise Refused(text, name, "image_too_large")
     if upload.media_type not in types:
         formats = ", ".join(f"'{kind}'" for kind in types)
         text = (

@@ -11,7 +11,8 @@
   careless compatible server: ignores `stream`, takes unknown parameters, any model and bad sizes, errors as a text).
 * `usage`: `"full"`, `"inputs"` (no `output_tokens_details`), `"bare"` (no details at all) or `"none"`.
 * `pictures`: bytes to deliver in place of drawn pictures, used in turn (a signed PNG, an HTML page, a bomb).
-* `fewer`: that many pictures are missing in each answer (paid all the same); `final_first`: see `openai_work.events`.
+* `fewer`: that many pictures are missing in each answer (paid all the same); `final_first`: a stream's last picture
+  comes before all partial ones were sent; `event_gap_s`: seconds between a stream's events.
 * `image_bytes`: the fast path for benchmarks: every POST is read and answered with one prepared body, unchecked.
 
 Faults of this vendor: `servers.openai_faults`; of any server: `servers.faults`. Pictures are one colour per prompt; an
@@ -62,6 +63,7 @@ class OpenAIApp(App):
         self.pictures: list[bytes] = []
         self.fewer = 0
         self.final_first = False
+        self.event_gap_s = 0.0
         self._drawn = 0
         self._files: dict[str, tuple[bytes, str]] = {}
         self._prepared = _prepared(image_bytes) if image_bytes is not None else None
@@ -80,7 +82,7 @@ class OpenAIApp(App):
 
     def finish(self, request: Request, response: Response) -> Response:
         """Add the request id and the rate-limit headers that stand on every answer, errors included."""
-        if request.path.startswith("/files/"):
+        if self.dialect == "lax" or request.path.startswith("/files/"):
             return response
         extra = {
             "x-request-id": f"req_{uuid.uuid4().hex}",
@@ -146,7 +148,8 @@ class OpenAIApp(App):
         pictures = pictures[: max(job.n - self.fewer, 0)]
         if job.stream:
             headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-            return Response(200, headers, events(job, pictures, usage, final_first=self.final_first))
+            body = events(job, pictures, usage, final_first=self.final_first)
+            return Response(200, headers, body, gap=self.event_gap_s)
         urls = [self._keep(picture, job.output_format, request) for picture in pictures] if job.as_url else None
         return Response.of_json(document(job, pictures, urls, usage))
 

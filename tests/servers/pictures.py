@@ -114,3 +114,18 @@ def open_picture(data: bytes) -> Image:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError("not a picture") from error
     return picture
+
+
+def bomb_png(side: int = 30_000) -> bytes:
+    """A valid PNG of about `side`² / 8000 bytes that decodes to `side` × `side` grey pixels."""
+    import struct
+    import zlib
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    squeeze = zlib.compressobj(9)
+    row = bytes(1 + side)
+    data = b"".join([*(squeeze.compress(row) for _ in range(side)), squeeze.flush()])
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

@@ -148,12 +148,12 @@ class Server(Generic[AppT]):
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in list(self._writers):
-            writer.transport.abort()
-        for _ in range(3):  # a transport closes its socket in a later turn of the loop, one over TLS two turns later
+        for _ in range(4):  # accepting, a handshake and closing a socket each take another turn of the loop
+            for writer in list(self._writers):
+                writer.transport.abort()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.sleep(0)
 
     def _server_context(self) -> ssl.SSLContext | None:
@@ -166,10 +166,15 @@ class Server(Generic[AppT]):
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)  # here and not in the task: one that is cancelled before it starts closes nothing
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._writers.discard(writer)
+
+        task.add_done_callback(ended)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         try:
             await self._exchange(reader, writer)
         except (CutNow, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -178,7 +183,6 @@ class Server(Generic[AppT]):
             with contextlib.suppress(ConnectionError):
                 await send(writer, Response.of_text(f"Bad request: {error}.", 400))
         finally:
-            self._writers.discard(writer)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -194,7 +198,11 @@ class Server(Generic[AppT]):
             arrival.status = response.status
             arrival.cut = response.cut is not None
             response.close = response.close or request.headers.get("connection", "").lower() == "close"
-            await send(writer, response, head_only=request.method == "HEAD")
+            try:
+                await send(writer, response, head_only=request.method == "HEAD")
+            except ConnectionError:
+                arrival.left = True
+                raise
             if response.close:
                 return
 

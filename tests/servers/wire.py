@@ -78,13 +78,17 @@ class Pace:
 
 @dataclass(slots=True)
 class Response:
-    """One answer. `body` is bytes, or pieces that are sent in chunks (or raw, where `content-length` is given)."""
+    """One answer. `body` is bytes, or pieces that are sent in chunks (or raw, where `content-length` is given).
+
+    `gap` are seconds of rest before each piece but the first: events of a stream that take their time.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Pieces = field(default=b"", repr=False)
     cut: Cut | None = None
     pace: Pace | None = None
+    gap: float = 0.0
     close: bool = False
 
     @classmethod
@@ -201,6 +205,8 @@ async def _send_slowly(writer: asyncio.StreamWriter, response: Response, *, chun
     async for piece in _pieces(response.body):
         if cut and cut.pieces == sent_pieces:
             await _end(writer, cut)
+        if response.gap and sent_pieces:
+            await asyncio.sleep(response.gap)
         part = piece if left is None else piece[:left]
         for bit in _bits(part, response.pace):
             writer.write(b"%x\r\n%b\r\n" % (len(bit), bit) if chunked else bit)
