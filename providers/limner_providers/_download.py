@@ -28,9 +28,9 @@ from anyio import to_thread
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from limner_providers._addresses import is_named, is_odd_number, is_public, is_usable
-from limner_providers._http import retry_after, tls_context, user_agent
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
-from limner_providers._http_errors import guard_logs
+from limner_providers._http_errors import guard_logs, retry_after
+from limner_providers._http_settings import tls_context, user_agent
 from limner_providers._http_sockets import ClosingBackend
 from limner_providers._sniff import MAX_BYTES, MAX_PIXELS, Picture, check_picture
 from limner_providers.errors import GenerationFailed, OutcomeUnknown, ProviderError, ResultRefused

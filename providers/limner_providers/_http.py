@@ -15,13 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.metadata
 import json as json_module
-import math
-import os
-import re
 import ssl
-import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +30,21 @@ from limner_providers import _http_errors as words
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
 from limner_providers._http_errors import UNKNOWN_REMEDY, redact, retry_after
 from limner_providers._http_lanes import Lanes
+from limner_providers._http_settings import (
+    Timeouts,
+    check_base_url,
+    checked_headers,
+    checked_path,
+    gather_secrets,
+    host_of,
+    host_port,
+    seconds,
+    segment,
+    tls_context,
+    user_agent,
+)
 from limner_providers._http_sockets import ClosingBackend
 from limner_providers.errors import (
-    ConfigurationInvalid,
     EngineUnavailable,
     GenerationFailed,
     OutcomeUnknown,
@@ -51,35 +58,6 @@ MAX_BODY = 128 * 1024 * 1024  # ten pictures of 4 MB as base64 are 54 MB
 _MAX_ERROR_BODY = 1024 * 1024
 # Shorter than the 5 s of uvicorn and node: a connection that its server is just closing is a call of unknown outcome.
 _KEEP_ALIVE = 3.0
-_LONGEST = 24 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a call may take, in seconds.
-
-    Attributes:
-        connect: for one connection to come about, TLS included.
-        total: for the whole call, from waiting for a connection to the body's last byte. A deadline, not a pause
-            between two bytes.
-
-    Raises:
-        ConfigurationInvalid: one is not above 0 and at most a day.
-    """
-
-    connect: float = 5.0
-    total: float = 600.0
-
-    def __post_init__(self) -> None:
-        for name in ("connect", "total"):
-            _seconds(name, getattr(self, name))
-
-
-def _seconds(name: str, value: float) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not 0 < value <= _LONGEST:
-        raise ConfigurationInvalid(f"The time-out {name}={value!r} is wrong.", remedy="Give seconds, above 0 to 86400.")
-    return float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +173,12 @@ class Http:
         self.provider = provider
         self.base_url = check_base_url(base_url, provider=provider)
         self.timeouts = timeouts or Timeouts()
-        self._headers = {"user-agent": user_agent(), "accept-encoding": "identity", **_checked(headers, provider)}
-        self._secrets = _secrets(secrets, self._headers)
+        self._headers = {
+            "user-agent": user_agent(),
+            "accept-encoding": "identity",
+            **checked_headers(headers, provider),
+        }
+        self._secrets = gather_secrets(secrets, self._headers)
         self._tls = tls_context(ca_file, provider=provider) if self.base_url.startswith("https:") else None
         self._max_body = max_body
         self._lanes: dict[object, Lanes] = {}
@@ -244,15 +226,15 @@ class Http:
             ResultRefused: the answer is larger than allowed, or in an encoding that was not asked for.
             ConfigurationInvalid: a wrong `timeout` or header.
         """
-        limit = self.timeouts.total if timeout is None else _seconds("timeout", timeout)
+        limit = self.timeouts.total if timeout is None else seconds("timeout", timeout)
         call = _Call(self, idempotent, self._max_body if max_body is None else max_body)
         body = content if json is None else _encode(json)
-        extra = _checked(headers, self.provider)
+        extra = checked_headers(headers, self.provider)
         if json is not None:
             extra.setdefault("content-type", "application/json")
         request = httpx.Request(
             method,
-            self.base_url + _path(path),
+            self.base_url + checked_path(path),
             content=body,
             data=data,
             files=files,
@@ -364,10 +346,10 @@ class _Call:
         if self._sent:
             return self._lost(_BROKEN.get(type(error), "the connection broke before its answer was whole"))
         if isinstance(error, httpx.ConnectTimeout):
-            where = _where(request.url)
+            where = host_port(request.url)
             return self._lost(f"{where} did not accept a connection in {self._http.timeouts.connect:g} s")
         if isinstance(error, httpx.ConnectError | httpx.ProxyError | httpx.ReadError | httpx.WriteError):
-            return words.unreachable(error, provider=provider, where=_where(request.url))
+            return words.unreachable(error, provider=provider, where=host_port(request.url))
         return self._lost(f"the call could not begin ({type(error).__name__})")
 
     def _late(self, limit: float) -> ProviderError:
@@ -394,139 +376,15 @@ _BROKEN: Mapping[type[Exception], str] = {
 }
 
 
-def check_base_url(value: str, *, provider: str, field: str = "base_url") -> str:
-    """Check an engine's address from the configuration and give it without a slash at its end.
-
-    Raises:
-        ConfigurationInvalid: not http or https, no host, or it holds a password, a query or a fragment; of the address
-            nothing is shown that may be secret.
-    """
-
-    def wrong(why: str, remedy: str) -> ConfigurationInvalid:
-        return ConfigurationInvalid(f"{provider}: {field} {why}.", remedy=remedy, provider=provider)
-
-    example = "Write it as https://host[:port][/path]."
-    if not isinstance(value, str) or not value or re.search(r"[\x00-\x20\x7f\\]", value):
-        raise wrong("is empty, or has a space or another character that no address has", example)
-    try:
-        url = httpx.URL(value)
-        port = url.port
-    except (httpx.InvalidURL, ValueError):
-        raise wrong("is no address", example) from None
-    if url.scheme not in {"http", "https"} or not url.host or port == 0 or (port or 0) > 65535:
-        raise wrong("does not name http or https and a host", example)
-    if url.userinfo or "@" in value.partition("://")[2].partition("/")[0]:
-        raise wrong("holds a user or a password", "Use the provider's setting for its key, as ${ENV}.")
-    if url.query or url.fragment or "?" in value or "#" in value:
-        raise wrong("holds a query or a fragment", "Leave out everything from '?' or '#' on.")
-    if any(part in {".", ".."} for part in urllib.parse.unquote(value.partition("://")[2]).split("/")):
-        raise wrong("goes up with '..'", "Write the path as it is.")
-    return str(url).rstrip("/")
-
-
-def host_of(base_url: str) -> str:
-    """Give `host:port` of an address that `check_base_url` passed, as `download(allowed_hosts=…)` takes it."""
-    return _where(httpx.URL(base_url))
-
-
-def segment(value: str) -> str:
-    """Quote a piece of a path that came from elsewhere (a job's id), so that it stays one piece.
-
-    Raises:
-        GenerationFailed: it is empty, longer than 256 characters, or `.` or `..`.
-    """
-    if not isinstance(value, str) or not 0 < len(value) <= 256 or value in {".", ".."}:
-        raise GenerationFailed("The engine named its work in a way that cannot be asked for.", remedy="See its log.")
-    return urllib.parse.quote(value, safe="")
-
-
-@functools.lru_cache(maxsize=1)
-def user_agent() -> str:
-    """Name this program and its version as servers see it."""
-    try:
-        return f"limner/{importlib.metadata.version('limner')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "limner/unknown"
-
-
-def tls_context(ca_file: str | Path | None = None, *, provider: str = "limner") -> ssl.SSLContext:
-    """Give what a TLS connection trusts: the system's authorities (also `SSL_CERT_FILE`, `SSL_CERT_DIR`) and `ca_file`.
-
-    It is made once for each file and shared.
-
-    Raises:
-        ConfigurationInvalid: the file cannot be read or holds no certificate.
-    """
-    path = None if ca_file is None else str(ca_file)
-    try:
-        stamp = Path(path).stat().st_mtime_ns if path else 0
-        return _context(path, stamp, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    except (OSError, ValueError):
-        message = f"{provider}: the file of ca_file cannot be read, or holds no certificate."
-    raise ConfigurationInvalid(message, remedy="Name a PEM file of certificates.", provider=provider)
-
-
-@functools.lru_cache(maxsize=16)
-def _context(path: str | None, stamp: int, file: str | None, folder: str | None) -> ssl.SSLContext:  # noqa: ARG001 - the key
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not context.cert_store_stats()["x509_ca"] and not (paths.cafile or paths.capath):
-        import certifi  # httpx brings it: an interpreter without a store of its own (python.org's on macOS)
-
-        context.load_verify_locations(certifi.where())
-    if path is not None:
-        context.load_verify_locations(path)
-    return context
-
-
 @functools.lru_cache(maxsize=1)
 def _plain() -> ssl.SSLContext:
     """Give a context for clients that only speak http: httpx would read the authorities' file for nothing."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _checked(headers: Mapping[str, str] | None, provider: str) -> dict[str, str]:
-    """Check headers before httpx does, whose error would show their values."""
-    checked = {}
-    for name, value in (headers or {}).items():
-        if (
-            not re.fullmatch(r"[A-Za-z0-9-]+", name)
-            or not isinstance(value, str)
-            or not re.fullmatch(r"[\x20-\x7e]*", value)
-        ):
-            message = f"{provider}: the value of the header {name!r} holds a character that no header can have."
-            remedy = "Look for a line break or a quote in the key's variable."
-            raise ConfigurationInvalid(message, remedy=remedy, provider=provider)
-        checked[name.lower()] = value.strip()
-    return checked
-
-
-def _secrets(secrets: Iterable[str], headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Gather what may never be shown: what was named, and credentials in the headers."""
-    told = {secret for secret in secrets if secret}
-    for name, value in headers.items():
-        if name in {"authorization", "api-key", "x-api-key", "mj-api-secret", "cookie", "proxy-authorization"}:
-            told |= {value, value.rpartition(" ")[2]}
-    return tuple(secret for secret in told if secret)
-
-
 def _encode(value: Any) -> bytes:
     return json_module.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _path(path: str) -> str:
-    """Check a path before it is put behind `base_url`."""
-    if re.search(r"[\x00-\x20\x7f\\?#]", path) or any(part in {".", ".."} for part in path.split("/")):
-        raise GenerationFailed(
-            "A call's path holds a character that no path has.", remedy="Report it: a part was not quoted."
-        )
-    return f"/{path.lstrip('/')}" if path else ""
-
-
 def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _where(url: httpx.URL) -> str:
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
