@@ -24,14 +24,15 @@ _STAMP = (
 )
 
 
-def draw(prompt_key: str, seed: int, width: int, height: int) -> NDArray[np.uint8]:
-    """Draw uint8 RGB pixels of shape (height, width, 3).
+def draw(prompt_key: str, seed: int, width: int, height: int, *, clear: bool = False) -> NDArray[np.uint8]:
+    """Draw uint8 pixels of shape (height, width, 3), RGB, or (height, width, 4), RGBA, where the ground is `clear`.
 
     Args:
         prompt_key: chooses the tiles; two prompts have different ones.
         seed: chooses the colours and turns a few tiles over.
         width: pixels, 1 and more.
         height: pixels, 1 and more.
+        clear: the ground is transparent; tiles and the word TEST are not.
     """
     import numpy as np
 
@@ -45,8 +46,11 @@ def draw(prompt_key: str, seed: int, width: int, height: int) -> NDArray[np.uint
     pixels[:] = _gradient(tint, height)[:, None, :]
     pixels[inked == 1] = _colour(tint[2] / 255, 0.75, 0.85)
     pixels[inked == 2] = _colour(tint[2] / 255 + 0.35, 0.85, 0.6)
-    _stamp(pixels)
-    return pixels
+    stamped = _stamp(pixels)
+    if not clear:
+        return pixels
+    alpha = np.where((inked > 0) | stamped, 255, 0).astype(np.uint8)
+    return np.dstack([np.where(alpha[..., None] > 0, pixels, 0), alpha])
 
 
 def _tiles(shape: bytes, tint: bytes) -> NDArray[np.uint8]:
@@ -75,17 +79,20 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _stamp(pixels: NDArray[np.uint8]) -> None:
-    """Write TEST, black on white, at the bottom, where the picture is large enough to hold it."""
+def _stamp(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Write TEST, black on white, at the bottom, where the picture is large enough to hold it; say where it stands."""
     import numpy as np
 
     height, width, _ = pixels.shape
+    written = np.zeros((height, width), bool)
     dot = min(width // 32, height // 32)
     if dot < 1:
-        return
+        return written
     dots = np.array([[char == "#" for char in row] for row in _STAMP])
     board = np.pad(dots, 1)  # a white margin of one dot
     letters = np.where(board.repeat(dot, 0).repeat(dot, 1), 0, 255).astype(np.uint8)
     tall, wide = letters.shape
     left = (width - wide) // 2
     pixels[height - tall : height, left : left + wide] = letters[:, :, None]
+    written[height - tall : height, left : left + wide] = True
+    return written

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from limner_providers.diffusers import DiffusersProvider
-from limner_providers.test import Fault
+from limner_providers.test import Fault, TestProvider
 
 PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
 
@@ -32,4 +32,7 @@ def test_every_setting_and_every_fault_is_on_the_page() -> None:
     text = PAGE.read_text("utf-8")
     settings = [name for name in signature(DiffusersProvider).parameters if name not in {"name", "base_folder"}]
     assert [name for name in settings if f"| `{name}` |" not in text] == []
-    assert [fault for fault in get_args(Fault) if f"`{fault}`" not in text] == []
+    ours = [name for name in signature(TestProvider).parameters if name != "name"]
+    section = text[text.index("## The `test` kind") :]
+    assert [name for name in ours if f"`{name}`" not in section] == []
+    assert [fault for fault in get_args(Fault) if f"`{fault}`" not in section] == []

@@ -18,13 +18,18 @@ import pytest
 from PIL import Image
 
 from limner_providers import Cost, ImageRequest, Progress, Provider, ProviderError
+from limner_providers.base import Event
 from limner_providers.errors import (
+    AccessDenied,
     EngineUnavailable,
     GenerationFailed,
     InvalidRequest,
+    ModelRetired,
     ModelUnavailable,
     ModerationBlocked,
     OutcomeUnknown,
+    QuotaExhausted,
+    RateLimited,
     UnsupportedRequest,
 )
 from limner_providers.test import Fault, TestProvider
@@ -98,10 +103,12 @@ async def test_other_formats_are_written(request_of: Make, output_format: str, m
 
 async def test_progress_is_told_step_by_step(request_of: Make) -> None:
     """As many reports as steps, picture after picture."""
-    heard: list[Progress] = []
+    heard: list[Event] = []
     await TestProvider().generate(request_of(n=2, num_inference_steps=3), seeds=[1, 2], on_event=heard.append)
-    assert [(step.image, step.step) for step in heard] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
-    assert {(step.steps, step.images) for step in heard} == {(3, 2)}
+    steps = [event for event in heard if isinstance(event, Progress)]
+    assert len(steps) == len(heard)
+    assert [(step.image, step.step) for step in steps] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert {(step.steps, step.images) for step in steps} == {(3, 2)}
 
 
 async def test_the_price_is_exact_or_none(request_of: Make) -> None:
@@ -134,25 +141,51 @@ async def test_what_it_cannot_do_is_refused_before_it_counts(request_of: Make) -
     assert (provider.calls, provider.billed) == (0, 0)
 
 
-RAISED: list[tuple[Fault, type[ProviderError], int]] = [
-    ("refused", EngineUnavailable, 0),
-    ("failed", GenerationFailed, 1),
-    ("blocked", ModerationBlocked, 1),
-    ("unknown", OutcomeUnknown, 1),
+RAISED: list[tuple[Fault, type[ProviderError], int, bool]] = [
+    ("refused", EngineUnavailable, 0, True),
+    ("rate-limited", RateLimited, 0, True),
+    ("quota", QuotaExhausted, 0, False),
+    ("access", AccessDenied, 0, False),
+    ("retired", ModelRetired, 0, False),
+    ("moderation", ModerationBlocked, 0, False),
+    ("failed", GenerationFailed, 0, False),
+    ("blocked", ModerationBlocked, 1, False),
+    ("unknown", OutcomeUnknown, 1, False),
 ]
 
 
-@pytest.mark.parametrize(("fault", "kind", "billed"), RAISED)
+@pytest.mark.parametrize(("fault", "kind", "billed", "again"), RAISED)
 async def test_a_fault_is_raised_as_an_engine_would(
-    request_of: Make, fault: Fault, kind: type[ProviderError], billed: int
+    request_of: Make, fault: Fault, kind: type[ProviderError], billed: int, again: bool
 ) -> None:
-    """The class says what may be retried, the counter what was billed."""
+    """The class says what may be retried, the counter what was billed, and the error does not deny it."""
     provider = TestProvider("fake", fail=fault)
     with pytest.raises(kind) as caught:
         await provider.generate(request_of(), seeds=[1])
+    assert type(caught.value) is kind
     assert caught.value.provider == "fake"
+    assert caught.value.remedy
     assert provider.billed == billed
-    assert caught.value.retry_safe == (billed == 0)
+    assert caught.value.may_have_billed == bool(billed)
+    assert caught.value.retry_safe == again
+
+
+async def test_what_an_error_carries(request_of: Make) -> None:
+    """When to come again, who follows, what was found and where, and the job that may be fetched."""
+    with pytest.raises(RateLimited) as limited:
+        await TestProvider(fail="rate-limited", retry_after=1.5).generate(request_of(), seeds=[1])
+    assert limited.value.retry_after == 1.5
+    with pytest.raises(ModelRetired) as retired:
+        await TestProvider(fail="retired").generate(request_of(), seeds=[1])
+    assert retired.value.successor == "limner-test-2"
+    for fault, stage in (("moderation", "input"), ("blocked", "output")):
+        with pytest.raises(ModerationBlocked) as blocked:
+            await TestProvider(fail=fault).generate(request_of(), seeds=[1])  # type: ignore[arg-type]
+        assert (blocked.value.stage, blocked.value.categories) == (stage, ("test",))
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await TestProvider(fail="unknown", tells=("job",)).generate(request_of(), seeds=[1])
+    assert unknown.value.job is not None
+    assert unknown.value.job.startswith("test-")
 
 
 async def test_faults_may_pass(request_of: Make) -> None:
@@ -209,5 +242,5 @@ async def test_a_crash_kills_the_process_and_the_ledger_tells_what_was_billed(
 
 def test_every_fault_is_tried_here() -> None:
     """A new fault needs a test."""
-    tried = {fault for fault, _, _ in RAISED} | {"short", "surplus", "garbage", "truncated", "slow"}
+    tried = {fault for fault, *_ in RAISED} | {"short", "surplus", "garbage", "truncated", "slow", "cost-unknown"}
     assert tried | {"crash-before-send", "crash-after-send"} == set(get_args(Fault))

@@ -10,6 +10,7 @@ import pytest
 
 from limner_providers import Progress
 from limner_providers._worker import Job, Worker
+from limner_providers.base import Event
 from limner_providers.errors import Cancelled
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +94,7 @@ async def test_running_work_stops_at_its_next_check() -> None:
 
 async def test_progress_arrives_in_the_event_loops_thread() -> None:
     """A listener may touch what belongs to the loop."""
-    heard: list[tuple[Progress, int]] = []
+    heard: list[tuple[Event, int]] = []
     await Worker().run(
         lambda job: job.tell(PROGRESS), Job(on_event=lambda step: heard.append((step, threading.get_ident())))
     )
@@ -104,8 +105,8 @@ async def test_a_listener_that_raises_costs_no_picture_and_is_reported() -> None
     """A broken progress bar is asked once, and a warning says so."""
     asked = []
 
-    def broken(progress: Progress) -> None:
-        asked.append(progress)
+    def broken(event: Event) -> None:
+        asked.append(event)
         raise ZeroDivisionError
 
     job = Job(on_event=broken)
