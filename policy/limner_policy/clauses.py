@@ -10,6 +10,7 @@ import re
 from limner_policy import yaml_reading as nodes
 from limner_policy.conditions import FACTS
 from limner_policy.duties import KNOWN_DUTIES
+from limner_policy.licences.claims import FIGURES
 from limner_policy.pack import Effective, Example, Source
 from limner_policy.shapes import (
     Choice,
@@ -149,7 +150,8 @@ _EXAMPLE_TEXT = Text("a text", 20_000, may_be_empty=True)
 def _example(read: Reading) -> Example:
     facts = dict(read.values)
     expect, scores, as_of = facts.pop("expect"), dict(facts.pop("evidence", ())), facts.pop("as_of", None)
-    return Example(Verdict(expect), facts, scores, as_of, read.node.line)
+    parts, organisation = facts.pop("parts", ()), facts.pop("organisation", {})
+    return Example(Verdict(expect), facts, scores, as_of, read.node.line, parts, organisation)
 
 
 EXAMPLE = Record(
@@ -160,6 +162,8 @@ EXAMPLE = Record(
         "negative_prompt": Key(_EXAMPLE_TEXT),
         "evidence": Key(ListOf(EXAMPLE_SCORE, "scores", 100)),
         "as_of": Key(Moment()),
+        "parts": Key(ListOf(LINE, "names", 50)),
+        "organisation": Key(FIGURES),
         **{fact: Key(LINE) for fact in FACTS},
     },
     _example,

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from limner_policy.types import Evidence, PolicyInput
-from limner_policy.verdicts import EvidenceUse, Span
+from limner_policy.verdicts import EvidenceUse, LicenceUse, Span
+
+if TYPE_CHECKING:
+    from limner_policy.licences.answers import Answers
+    from limner_policy.licences.organisation import Organisation
 
 TEXT_FIELDS = ("prompt", "negative_prompt")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a condition: its truth (None is unknown), where it matched, and the evidence it rests on."""
+    """What became of a condition: its truth (None is unknown), where it matched, and what it rests on."""
 
     truth: bool | None
     spans: tuple[Span, ...] = ()
     evidence: tuple[EvidenceUse, ...] = ()
+    licences: tuple[LicenceUse, ...] = ()
 
 
 NO = Finding(truth=False)
@@ -43,6 +48,16 @@ class Case(Protocol):
         """The text conditions of the pack that match, each with its spans in the original text."""
         ...
 
+    @property
+    def organisation(self) -> Organisation:
+        """What the packs claim of the organisation."""
+        ...
+
+    @property
+    def licences(self) -> Answers:
+        """What the licences of the candidate's parts mean together for that organisation."""
+        ...
+
 
 class Condition(Protocol):
     """A node of `when`."""
@@ -56,7 +71,8 @@ def _merged(findings: Iterable[Finding], truth: bool | None) -> Finding:
     kept = [finding for finding in findings if finding.truth is truth]
     spans = tuple(dict.fromkeys(span for finding in kept for span in finding.spans))
     evidence = tuple(dict.fromkeys(use for finding in kept for use in finding.evidence))
-    return Finding(truth, spans, evidence)
+    licences = tuple(dict.fromkeys(use for finding in kept for use in finding.licences))
+    return Finding(truth, spans, evidence, licences)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from limner_policy.conditions import Condition, Finding
+from limner_policy.licences.answers import Answers
+from limner_policy.licences.organisation import Organisation, agreed
 from limner_policy.matching import Texts
 from limner_policy.pack import Pack, Rule
 from limner_policy.types import PolicyInput, Stage
@@ -19,14 +21,19 @@ from limner_policy.verdicts import Decision, RuleHit, Span, Verdict
 class _Case:
     """The input as one pack's conditions see it; its texts are searched once, when the first rule asks."""
 
-    def __init__(self, pack: Pack, given: PolicyInput, texts: Texts) -> None:
+    def __init__(self, pack: Pack, given: PolicyInput, texts: Texts, organisation: Organisation) -> None:
         self.given = given
+        self.organisation = organisation
         self._pack = pack
         self._texts = texts
 
     @functools.cached_property
     def text_hits(self) -> Mapping[Condition, tuple[Span, ...]]:
         return self._pack.matcher.search(self._texts)
+
+    @functools.cached_property
+    def licences(self) -> Answers:
+        return Answers(self.given.candidate.parts if self.given.candidate else (), self.organisation)
 
 
 def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
@@ -45,8 +52,10 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
         return Decision(Verdict.DENY, given.stage, packs=identities, no_policy=True)
     hits: list[RuleHit] = []
     texts = Texts(given.request)
+    # A pack that claims nothing of the organisation goes by what the others claim.
+    claimed = agreed(pack.organisation for pack in in_force)
     for pack in in_force:
-        case = _Case(pack, given, texts)
+        case = _Case(pack, given, texts, pack.organisation or claimed)
         for rule in pack.rules_of(given.stage):
             if rule.in_force(instant):
                 hits.extend(_hits(pack, rule, case))
@@ -97,6 +106,7 @@ def _hit(pack: Pack, rule: Rule, finding: Finding, *, failed: bool = False) -> R
         verdict=verdict,
         spans=finding.spans,
         evidence=finding.evidence,
+        licences=finding.licences,
         duties=() if verdict is Verdict.ALLOW else rule.duties,
         unknown=unknown,
         failed=failed,

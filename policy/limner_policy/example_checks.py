@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from limner_policy.conditions import CANDIDATE_FACTS, CONTEXT_FACTS, EvidenceAtLeast, walk
 from limner_policy.engine import judge
+from limner_policy.licences.organisation import UNSAID
+from limner_policy.licences.resolving import asks_for_licences, facts_for, parts_of
 from limner_policy.pack import Example, Pack, Rule
-from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts
+from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PartFacts, PolicyInput, RequestFacts
 from limner_policy.verdicts import Decision, Verdict
 
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +57,9 @@ def check_examples(pack: Pack) -> list[ExampleFailure]:
 def judge_example(pack: Pack, rule: Rule, example: Example) -> Decision:
     """The decision on one example of `rule`, as `check_examples` makes it."""
     rules = tuple(_awake(other) if other is rule else other for other in pack.rules)
-    return judge([dataclasses.replace(pack, rules=rules)], example_input(pack, rule, example))
+    organisation = dataclasses.replace(pack.organisation or UNSAID, **example.organisation)
+    staged = dataclasses.replace(pack, rules=rules, organisation=organisation)
+    return judge([staged], example_input(pack, rule, example))
 
 
 def _awake(rule: Rule) -> Rule:
@@ -76,9 +80,22 @@ def example_input(pack: Pack, rule: Rule, example: Example) -> PolicyInput:
             task=facts.get("task", "txt2img"),
         ),
         context=ContextFacts(**{name: facts[name] for name in CONTEXT_FACTS if name in facts}),
-        candidate=CandidateFacts(**candidate) if candidate or rule.stage != "request" else None,
+        candidate=_candidate(pack, rule, example, candidate),
         evidence=_evidence(pack, example),
     )
+
+
+def _candidate(pack: Pack, rule: Rule, example: Example, facts: dict[str, str]) -> CandidateFacts | None:
+    """The engine; what the embedded facts know of its parts is looked up where a rule of the pack asks for it."""
+    if not facts and not example.parts and rule.stage == "request":
+        return None
+    return CandidateFacts(**facts, parts=_parts(example, facts) if asks_for_licences([pack]) else ())
+
+
+def _parts(example: Example, facts: dict[str, str]) -> tuple[PartFacts, ...]:
+    engine = facts_for(kind=facts.get("kind"), model=facts.get("model"), licence=facts.get("licence"))
+    named, unknown = parts_of(example.parts)
+    return (*engine, *named, *(PartFacts(role="model", name=name) for name in unknown))
 
 
 def instant_in_force(pack: Pack, rule: Rule) -> datetime:

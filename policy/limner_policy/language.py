@@ -12,6 +12,9 @@ from typing import Any
 from limner_policy import yaml_reading as nodes
 from limner_policy.clauses import EFFECTIVE, EXAMPLE, ID, LINE, NAME, PROSE, THEN, VERDICT, Basis, Sources
 from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, walk
+from limner_policy.licences.claims import ORGANISATION
+from limner_policy.licences.conditions import LicenceCondition
+from limner_policy.licences.organisation import Organisation
 from limner_policy.pack import ALWAYS, Effective, Rule, Source
 from limner_policy.shapes import Choice, Key, ListOf, Notes, Reading, Record, Text, suggestion
 from limner_policy.types import STAGES
@@ -44,6 +47,7 @@ class Header:
     unknown: Verdict
     sources: dict[str, Source]
     rules: tuple[RawRule, ...]
+    organisation: Organisation | None = None
 
 
 RULE = Record(
@@ -99,6 +103,7 @@ def _header(read: Reading) -> Header:
         unknown=Verdict(values.get("unknown_evidence", "deny")),
         sources=values.get("sources", {}),
         rules=values.get("rules", ()),
+        organisation=values.get("organisation"),
     )
 
 
@@ -111,6 +116,7 @@ PACK = Record(
         "owner": Key(LINE, required=True),
         "effective": Key(EFFECTIVE),
         "unknown_evidence": Key(Choice(("review", "deny"))),
+        "organisation": Key(ORGANISATION),
         "sources": Key(Sources()),
         "rules": Key(_Rules(), required=True),
     },
@@ -135,6 +141,9 @@ def _check_stage(raw: RawRule, notes: Notes) -> None:
             notes.add(where, f"{raw.path}.when", told, "Write `stage: image`", show=False)
         if isinstance(node, FactIn) and node.fact in CANDIDATE_FACTS and stage == "request":
             told = f"`{node.fact}` is not known at the stage request"
+            notes.add(where, f"{raw.path}.when", told, "Write `stage: candidate`", show=False)
+        if isinstance(node, LicenceCondition) and stage == "request":
+            told = f"`licence: {{{node.key}: …}}` is not known at the stage request"
             notes.add(where, f"{raw.path}.when", told, "Write `stage: candidate`", show=False)
 
 

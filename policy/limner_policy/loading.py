@@ -55,6 +55,7 @@ def load_pack_bytes(data: bytes, name: str) -> Pack:
         sha256=hashlib.sha256(data).hexdigest(),
         file=name,
         matcher=matcher,
+        organisation=header.organisation,
     )
 
 

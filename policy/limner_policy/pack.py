@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from limner_policy.conditions import Condition, EvidenceAtLeast, walk
 from limner_policy.errors import PolicyError
+from limner_policy.licences.organisation import Organisation
 from limner_policy.matching import Matcher
 from limner_policy.verdicts import Duty, Verdict
 
@@ -51,6 +53,10 @@ class Example:
     """(detector, category) → score with 6 decimals, or None for unknown."""
     as_of: datetime | None
     line: int
+    parts: tuple[str, ...] = ()
+    """Names of further parts whose licences count: LoRAs, detectors, providers' kinds, licences."""
+    organisation: Mapping[str, Any] = field(default_factory=dict)
+    """Claims that stand instead of the pack's, as fields of `Organisation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class Pack:
     sha256: str
     file: str = field(compare=False)
     matcher: Matcher = field(compare=False, repr=False)
+    organisation: Organisation | None = field(default=None, compare=False)
     _by_stage: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:

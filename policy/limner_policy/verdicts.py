@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -75,6 +75,37 @@ class EvidenceUse:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class LicenceUse:
+    """What a rule rests on in the licence facts: which part, under which licence, says what of which term, and where.
+
+    `says` is yes, no or unknown; `because` says why where the quote alone does not.
+    """
+
+    part: str
+    role: str
+    term: str
+    says: str
+    licence: str = ""
+    because: str = ""
+    section: str = ""
+    quote: str = ""
+    read: str = ""
+    via: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """The use as canonical JSON data; what is empty is left out."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name))}
+
+    def __str__(self) -> str:
+        quote = f": “{self.quote}”" if self.quote else ""
+        read = f", read {self.read}" if self.read else ""
+        via = f" by way of {self.via}" if self.via else ""
+        where = ", ".join(filter(None, (self.licence, self.section)))
+        why = f"; {self.because}" if self.because else ""
+        return f"{self.term} {self.says} by {self.part} ({where or 'no licence known'}{read}{via}){quote}{why}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Duty:
     """Something that has to be done because of a decision: a known name and its parameters, sorted by name."""
 
@@ -107,6 +138,7 @@ class RuleHit:
     duties: tuple[Duty, ...] = ()
     unknown: bool = False
     failed: bool = False
+    licences: tuple[LicenceUse, ...] = ()
 
     @property
     def combined(self) -> bool:
@@ -119,7 +151,9 @@ class RuleHit:
 
     def to_json(self) -> dict[str, Any]:
         """The hit as canonical JSON data without any matched text."""
-        flags = {name: True for name in ("unknown", "failed") if getattr(self, name)}
+        flags: dict[str, Any] = {name: True for name in ("unknown", "failed") if getattr(self, name)}
+        if self.licences:
+            flags["licences"] = [use.to_json() for use in self.licences]
         return {
             "rule": self.rule,
             "pack": self.pack,
@@ -144,7 +178,12 @@ class RuleHit:
             told = f"{self.verdict}: {name}: could not be decided{why}, so the rule's if_unknown applies"
         elif self.evidence:
             told += " " + "; ".join(_measured(use) for use in self.evidence) + "."
+        if self.licences:
+            told += " " + "; ".join(map(str, self.licences[:_MOST_LICENCES_TOLD])) + "."
         return told if self.combined else f"{told} [{self.mode} mode: recorded, not combined]"
+
+
+_MOST_LICENCES_TOLD = 3
 
 
 def _measured(use: EvidenceUse) -> str:

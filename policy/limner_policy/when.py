@@ -6,6 +6,7 @@ Reads YAML nodes into `conditions.py`; knows no rules. A new predicate is a new 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from limner_policy import yaml_reading as nodes
 from limner_policy.conditions import (
@@ -21,6 +22,10 @@ from limner_policy.conditions import (
     Terms,
     folded_fact,
 )
+from limner_policy.licences.conditions import LicenceCondition
+from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
+from limner_policy.licences.terms import TERMS as LICENCE_TERMS
+from limner_policy.licences.values import LICENCE_ID
 from limner_policy.matching import compile_pattern, term_key
 from limner_policy.shapes import Choice, Fraction, Key, ListOf, Notes, Reading, Record, Text, suggestion
 
@@ -139,6 +144,33 @@ def _fact(name: str) -> Callable[[nodes.Node, str, Notes], Condition]:
     return Record(f"a condition on {name}", {"in": Key(_VALUES), "not_in": Key(_VALUES)}, build).read
 
 
+_YES_NO = Choice(("yes", "no"))
+_LICENCE_KEYS: dict[str, Key[Any]] = {
+    "allows": Key(Choice(PERMISSIONS)),
+    "forbids": Key(Choice(PERMISSIONS)),
+    "requires": Key(Choice(DUTIES)),
+    "over": Key(ListOf(Choice(CEILINGS), "ceilings", len(CEILINGS))),
+    "excludes": Key(Choice(("region", "principal_place"))),
+    "states": Key(Choice(tuple(LICENCE_TERMS))),
+    "conflict": Key(_YES_NO),
+    "known": Key(_YES_NO),
+    "signed_off": Key(_YES_NO),
+    "any_of": Key(ListOf(LICENCE_ID, "licence ids", 1_000)),
+}
+
+
+def _licence(read: Reading) -> Condition:
+    """The candidate's licence id in a list, as any fact, or one question to the licences of all its parts."""
+    if len(read.values) != 1:
+        raise read.fail("needs exactly one key", f"Write one of: in, not_in, {', '.join(_LICENCE_KEYS)}")
+    ((key, value),) = read.values.items()
+    if key in ("in", "not_in"):
+        return FactIn("licence", frozenset(map(folded_fact, value)), negated=key == "not_in")
+    return LicenceCondition(key, (value,) if isinstance(value, str) else value)
+
+
+LICENCE = Record("a condition on licences", {"in": Key(_VALUES), "not_in": Key(_VALUES), **_LICENCE_KEYS}, _licence)
+
 PREDICATES: dict[str, Callable[[nodes.Node, str, Notes], Condition]] = {
     "all": _several(AllOf),
     "any": _several(AnyOf),
@@ -147,5 +179,6 @@ PREDICATES: dict[str, Callable[[nodes.Node, str, Notes], Condition]] = {
     "re2": RE2.read,
     "evidence": EVIDENCE.read,
     **{name: _fact(name) for name in FACTS},
+    "licence": LICENCE.read,
 }
 """Predicate → its reader."""
