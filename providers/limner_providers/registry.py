@@ -23,6 +23,7 @@ GROUP = "limner.providers"
 _BUILT_IN: Mapping[str, str] = {
     "diffusers": "limner_providers.diffusers:DiffusersProvider",
     "midjourney": "limner_providers.midjourney:MidjourneyProvider",
+    "openai": "limner_providers.openai:OpenAIProvider",
     "test": "limner_providers.test:TestProvider",
 }
 

@@ -1,0 +1,127 @@
+"""Reading the answers of the OpenAI Images API: megabytes of base64 taken out before the rest is read as JSON.
+
+It knows bytes, and nothing of clients or requests. Pictures stay exactly the bytes that were sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_NAME = b'"b64_json"'
+_OPENS = re.compile(rb"\s{0,64}:\s{0,64}\"")
+_SHORT = 256  # bytes; a text this short may as well go through the JSON reader
+_MARK = secrets.token_hex(16)  # nobody outside can write it, so that no text of the answer is taken for a picture
+
+
+class NoJson(Exception):
+    """The body is no JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture of an answer: where it is, and what was written beside it."""
+
+    base64: memoryview | str | None = field(default=None, repr=False)
+    url: str | None = field(default=None, repr=False)
+    revised_prompt: str | None = field(default=None, repr=False)
+
+    def text(self) -> str | None:
+        """Give the base64 as a text; what is not ASCII is none."""
+        return str(self.base64, "ascii", "replace") if isinstance(self.base64, memoryview) else self.base64
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An answer without streaming.
+
+    Attributes:
+        rows: its pictures, in their order.
+        told: size, quality, background and format that were really used, where it says so.
+        usage: what was counted, as it came.
+        error: the decoded body where it is an error and no answer, else None.
+    """
+
+    rows: tuple[Row, ...] = ()
+    told: Mapping[str, str] = field(default_factory=dict)
+    usage: Any = None
+    error: Any = field(default=None, repr=False)
+
+
+def read_document(body: bytes) -> Document:
+    """Read an answer's body.
+
+    Raises:
+        NoJson: it is no JSON object.
+    """
+    value, pieces = load(body)
+    if not isinstance(value, dict):
+        raise NoJson
+    data = value.get("data")
+    rows = tuple(_row(row, pieces) for row in data) if isinstance(data, list) else ()
+    error = value if not rows and value.get("error") else None
+    return Document(rows=rows, told=settings_of(value), usage=value.get("usage"), error=error)
+
+
+def settings_of(value: Mapping[str, Any]) -> dict[str, str]:
+    """Read which settings were really used: short plain words only."""
+    names = ("size", "quality", "background", "output_format")
+    words = {name: value[name] for name in names if isinstance(value.get(name), str)}
+    return {name: word for name, word in words.items() if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", word)}
+
+
+def load(body: bytes) -> tuple[Any, Sequence[memoryview]]:
+    """Read JSON, the base64 of its pictures left as views of `body`; `piece_of` finds them again.
+
+    Raises:
+        NoJson: it is no JSON.
+    """
+    pieces: list[memoryview] = []
+    parts: list[bytes] = []
+    view, at = memoryview(body), 0
+    while (name := body.find(_NAME, at)) >= 0:
+        opens = _OPENS.match(body, name + len(_NAME))
+        if opens is None:
+            parts.append(body[at : name + len(_NAME)])
+            at = name + len(_NAME)
+            continue
+        start = opens.end()
+        end = body.find(b'"', start)
+        if end < 0:
+            raise NoJson
+        if end - start < _SHORT or body.find(b"\\", start, end) >= 0:  # escapes are the JSON reader's to undo
+            parts.append(body[at:start])
+            at = start
+            continue
+        parts += [body[at:start], f"{_MARK}{len(pieces)}".encode()]
+        pieces.append(view[start:end])
+        at = end
+    parts.append(body[at:])
+    try:
+        return json.loads(b"".join(parts)), pieces
+    except (ValueError, RecursionError):
+        raise NoJson from None
+
+
+def piece_of(value: Any, pieces: Sequence[memoryview]) -> memoryview | str | None:
+    """Give the base64 that stands where `value` was read."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value.startswith(_MARK):
+        return pieces[int(value[len(_MARK) :])]
+    return value
+
+
+def _row(row: Any, pieces: Sequence[memoryview]) -> Row:
+    if not isinstance(row, Mapping):
+        return Row()
+    url, prompt = row.get("url"), row.get("revised_prompt")
+    return Row(
+        base64=piece_of(row.get("b64_json"), pieces),
+        url=url if isinstance(url, str) and url else None,
+        revised_prompt=prompt[:100_000] if isinstance(prompt, str) and prompt else None,
+    )
