@@ -121,6 +121,7 @@ def test_a_kept_connection_is_closed_without_warning() -> None:
     with Server(Echo()) as server, httpx.Client() as client:
         server.script.next(faults.close_afterwards())
         assert client.get(server.url).text == "nothing"
+        server.wait_until_idle()
         assert client.get(server.url).text == "nothing"
         first, second = server.ledger.calls()
         assert first.connection != second.connection
@@ -138,6 +139,7 @@ def test_an_endless_body_costs_the_server_nothing_and_ends_with_the_client() -> 
                     if taken > 1 << 20:
                         break
         assert server.script.pending == 0
+        server.wait_until_idle()
     assert all(call.left for call in server.ledger.calls())
 
 
@@ -149,6 +151,7 @@ def test_a_client_that_leaves_is_noted() -> None:
         for _ in range(2):
             with pytest.raises(httpx.ReadTimeout):
                 httpx.get(server.url, timeout=0.2)
+        server.wait_until_idle()
     first, second = server.ledger.calls()
     assert (first.left, first.billed_images) == (True, 0)
     assert (second.left, second.billed_images) == (True, 1)

@@ -19,8 +19,10 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import socket
 import ssl
 import threading
+import time
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -73,7 +75,7 @@ class Server(Generic[AppT]):
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
         self._failure: BaseException | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: dict[int, asyncio.StreamWriter] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._numbers = itertools.count(1)
 
@@ -96,6 +98,13 @@ class Server(Generic[AppT]):
     def open_connections(self) -> int:
         """How many clients are connected now."""
         return len(self._writers)
+
+    def wait_until_idle(self, seconds: float = 5.0) -> None:
+        """Wait until every client has gone and the ledger knows it; AssertionError after `seconds`."""
+        end = time.monotonic() + seconds
+        while self._writers:
+            assert time.monotonic() < end, f"{len(self._writers)} connections are still open after {seconds} s"
+            time.sleep(0.005)
 
     def client_context(self) -> ssl.SSLContext:
         """A context that trusts this server's certificate; AssertionError without TLS."""
@@ -141,19 +150,23 @@ class Server(Generic[AppT]):
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(
-            self._accepted, "127.0.0.1", self.port, ssl=self._server_context(), limit=READ_LIMIT, backlog=256
-        )
-        self.port = server.sockets[0].getsockname()[1]
+        # asyncio's own server loses a socket whose accepting falls together with its closing: this one accepts itself
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        self._loop.add_reader(listener, self._accept, listener, self._server_context())
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for _ in range(4):  # accepting, a handshake and closing a socket each take another turn of the loop
-            for writer in list(self._writers):
-                writer.transport.abort()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loop.remove_reader(listener)
+        listener.close()
+        for writer in self._writers.values():
+            writer.transport.abort()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(
+            3
+        ):  # a transport closes its socket in a later turn of the loop, one over TLS in a still later one
             await asyncio.sleep(0)
 
     def _server_context(self) -> ssl.SSLContext | None:
@@ -163,30 +176,41 @@ class Server(Generic[AppT]):
         self._authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
         return context
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
+    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            channel, _ = listener.accept()
+        except OSError:  # the client is gone already
+            return
+        channel.setblocking(False)
+        number = next(self._numbers)
+        task = asyncio.get_running_loop().create_task(self._connection(channel, context, number))
         self._tasks.add(task)
-        self._writers.add(writer)  # here and not in the task: one that is cancelled before it starts closes nothing
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            self._writers.discard(writer)
+            writer = self._writers.pop(number, None)
+            if writer is None:  # ended before its transport was there
+                channel.close()
+            else:
+                writer.close()
 
         task.add_done_callback(ended)
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connection(self, channel: socket.socket, context: ssl.SSLContext | None, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(READ_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
         try:
-            await self._exchange(reader, writer)
-        except (CutNow, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, channel, ssl=context)
+            writer = self._writers[number] = asyncio.StreamWriter(transport, protocol, reader, loop)
+            await self._exchange(reader, writer, number)
+        except (CutNow, OSError, asyncio.IncompleteReadError):  # cut as planned, or the client is gone
             pass
         except BadRequestLine as error:
             with contextlib.suppress(ConnectionError):
                 await send(writer, Response.of_text(f"Bad request: {error}.", 400))
-        finally:
-            writer.close()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = next(self._numbers)
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         while (request := await read_request(reader, writer, self.url, number)) is not None:
             arrival = self.app.ledger.note(request)
             try:
