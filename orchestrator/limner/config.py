@@ -49,10 +49,19 @@ class ProviderSection(BaseModel):
 
 
 class RoutingSection(_Section):
-    """How candidates are ordered: the names of providers, first choice first; none given: as they are written."""
+    """How candidates are ordered, and how long one that is busy is waited for.
+
+    Attributes:
+        strategy: `priority`: the first one that can do it.
+        order: The names of providers, first choice first; none given: as they are written.
+        retries: How often a call that did not start is made again, 0 to 10.
+        max_wait: The longest wait before such a call, in seconds, 0 to 3600; who asks for a longer one is passed over.
+    """
 
     strategy: Literal["priority"] = "priority"
     order: tuple[str, ...] = ()
+    retries: int = Field(default=2, ge=0, le=10)
+    max_wait: float = Field(default=60.0, ge=0, le=3600, allow_inf_nan=False)
 
 
 class AuditSection(_Section):

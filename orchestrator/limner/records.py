@@ -155,6 +155,17 @@ class Record:
             await self.settle()
         return pending.entry
 
+    def note(self, step: str, data: Mapping[str, Any]) -> None:
+        """Append a small entry without waiting for it; what comes after it follows it on the disk too.
+
+        For a listener that must not hold up who calls it: where the log cannot take it, the next entry says so.
+        """
+        after = self._waiting[-1].pending if self._waiting else None
+        with contextlib.suppress(ProvenanceError):
+            pending = self.log.append(step, record=self.id, data=data, subject=self.subject, after=after)
+            self._waiting.append(_Waiting(pending, step, data, {}))
+            self.entries.append(pending.entry)
+
     async def settle(self) -> None:
         """Wait until every entry added so far is on disk."""
         while self._waiting:

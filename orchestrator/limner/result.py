@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from limner_policy import Decision
     from limner_providers.base import Cost
+    from limner_providers.capabilities import Adaptation
+    from limner_providers.parts import ImageOrigin
 
 SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -26,6 +30,8 @@ class GeneratedImage:
         height: Pixels.
         seed: The seed that makes it again alone; None where the engine has none.
         decision: What policy said of this image.
+        origin: Its name at the engine that made it, by which further work can start from it; None where it has none.
+        metadata: What the engine wrote about it, e.g. `revised_prompt`.
     """
 
     index: int
@@ -35,6 +41,8 @@ class GeneratedImage:
     height: int
     seed: int | None
     decision: Decision = field(repr=False)
+    origin: ImageOrigin | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def save(self, path: str | Path) -> Path:
         """Write the bytes exactly as signed, whole or not at all; the folder must exist.
@@ -61,12 +69,58 @@ class GeneratedImage:
 
 @dataclass(frozen=True)
 class PlannedCandidate:
-    """One provider and model that the plan looked at, with the reasons why it was left out (none: it fits)."""
+    """One provider and model that the plan looked at.
+
+    Attributes:
+        provider: Its configured name.
+        kind: Its kind.
+        model: The model's name; empty where it could not be asked for one.
+        left_out: Why it was left out; empty: it fits.
+        adaptations: What it would do otherwise than asked, where the caller allowed that.
+        calls: Pictures of each call to it; more than one call where n is split.
+    """
 
     provider: str
     kind: str
     model: str
     left_out: tuple[str, ...] = ()
+    adaptations: tuple[Adaptation, ...] = ()
+    calls: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call to an engine, whatever became of it.
+
+    Attributes:
+        number: 1 for the first call of the request.
+        provider: The provider's configured name.
+        model: The model's name.
+        n: How many pictures it was asked for.
+        images: How many it gave.
+        error: Class of the error it ended with; None: it gave pictures. `OutcomeUnknown` where nobody knows.
+        message: What the error said; empty where there is none, or it was erased.
+        may_have_billed: Whether it may have cost money although it failed.
+        cost: What it cost; None where that is not known.
+        duration: Microseconds, as the provider's caller saw it; None where it was not recorded.
+        request_id: The provider's own id of the call.
+        job: The provider's id of the work.
+        moderation: Stage and categories where the engine's own moderation refused, else empty.
+    """
+
+    number: int
+    provider: str
+    model: str
+    n: int
+    images: int = 0
+    error: str | None = None
+    message: str = field(default="", repr=False)
+    may_have_billed: bool = True
+    cost: Cost | None = None
+    duration: int | None = None
+    request_id: str | None = None
+    job: str | None = None
+    moderation: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,8 +136,11 @@ class ImageResult:
         model: The model that drew the images.
         provider: The name of the provider used.
         parameters: The effective parameters, as text.
-        cost: What it cost; None where that is not known, never 0 for unknown.
+        cost: What all calls cost together; None where one is not known, never 0 for unknown.
         warnings: What the caller should know, e.g. a development certificate.
+        surplus: Released images beyond the number asked for, where the engine gives more; signed and kept as well.
+        attempts: Every call to an engine, failed ones included, in order.
+        adaptations: What was done otherwise than asked, where the caller allowed that.
     """
 
     record_id: str
@@ -96,3 +153,6 @@ class ImageResult:
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
     cost: Cost | None = None
     warnings: tuple[str, ...] = ()
+    surplus: tuple[GeneratedImage, ...] = field(default=(), repr=False)
+    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+    adaptations: tuple[Adaptation, ...] = ()

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from limner.errors import ConfigInvalid, StorageUnavailable
 from limner.versions import limner_version
@@ -38,6 +41,7 @@ class Runtime:
         self.packs: tuple[Pack, ...] = self._load_packs()
         self._providers: dict[str, Provider] = {}
         self._detectors: dict[str, Detector] = {}
+        self.sleep: Callable[[float], Awaitable[None]] = anyio.sleep
         self._announced = False
         self._announcing = threading.Lock()
 

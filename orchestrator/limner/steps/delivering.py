@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from limner.result import GeneratedImage, ImageResult, PlannedCandidate
+from limner.result import Attempt, GeneratedImage, ImageResult, PlannedCandidate
+from limner.steps.calls import attempts, sent, total_cost
 from limner.steps.judging import decision_of
 from limner.steps.pictures import Picture, pictures
+from limner_provenance.errors import ProvenanceError
 
 if TYPE_CHECKING:
     from limner.records import Record
-    from limner_providers.base import Cost
+    from limner_providers.capabilities import Adaptation
 
 _DEVELOPMENT = "signed with a DEVELOPMENT certificate of this machine: good for trying, proof of nothing to others"
 
 
 async def deliver(record: Record) -> ImageResult:
     """Hand out what was sealed; the entry rides along with the next commit."""
-    images = [_image(record, picture) for picture in pictures(record)]
-    released = tuple(i for i in images if i.data)
-    withheld = tuple(i for i in images if not i.data)
+    wanted = [_image(record, p) for p in pictures(record) if not p.surplus]
+    surplus = [_image(record, p) for p in pictures(record) if p.surplus]
+    released, more = (tuple(i for i in images if i.data) for images in (wanted, surplus))
+    withheld = tuple(i for i in wanted if not i.data)
     if record.find("delivered") is None:
-        await record.add("delivered", {"images": [i.index for i in released], "withheld": [i.index for i in withheld]})
-    attempted, produced = record.entry("attempted"), record.entry("produced")
+        data = {"images": [i.index for i in released], "withheld": [i.index for i in withheld]}
+        await record.add("delivered", data | ({"surplus": [i.index for i in more]} if surplus else {}))
+    made = record.entry("produced")
+    engine = sent(record, made.data.get("attempt", 1)).data
+    calls = attempts(record)
     decisions = [decision_of(record), *(i.decision for i in released)]
     return ImageResult(
         record_id=record.id,
@@ -31,31 +36,88 @@ async def deliver(record: Record) -> ImageResult:
         withheld=withheld,
         decision=max(decisions, key=lambda d: d.verdict),
         plan=_plan(record),
-        model=produced.data["model"]["name"],
-        provider=attempted.data["provider"],
-        parameters=dict(produced.data["parameters"]),
-        cost=_cost(produced.data["cost"]),
-        warnings=_warnings(record, withheld),
+        model=made.data["model"]["name"],
+        provider=engine["provider"],
+        parameters=dict(made.data["parameters"]),
+        cost=total_cost(record),
+        warnings=_warnings(record, calls, wanted, surplus),
+        surplus=more,
+        attempts=calls,
+        adaptations=_adaptations(_candidate(record, engine)),
     )
 
 
 def _image(record: Record, picture: Picture) -> GeneratedImage:
+    from limner_providers.parts import ImageOrigin
+
     sealed = record.find("sealed", image=picture.index)
     data: bytes = b""
     if sealed is not None:
         data = record.memory.get(f"asset-{picture.index}") or record.log.payload(sealed.payloads["asset"])
-    decision = decision_of(record, image=picture.index)
-    return GeneratedImage(picture.index, data, picture.mime, picture.width, picture.height, picture.seed, decision)
+    origin = None
+    if picture.job is not None:
+        provider = sent(record, picture.attempt).data["provider"]
+        origin = ImageOrigin(provider=provider, job=picture.job, index=picture.job_index)
+    return GeneratedImage(
+        picture.index,
+        data,
+        picture.mime,
+        picture.width,
+        picture.height,
+        picture.seed,
+        decision_of(record, image=picture.index),
+        origin=origin,
+        metadata=dict(picture.metadata),
+    )
+
+
+def _candidate(record: Record, engine: dict[str, Any]) -> dict[str, Any]:
+    """Give the plan's candidate that was asked; release 0.1 asked the chosen one."""
+    planned = record.entry("planned").data
+    found: dict[str, Any] = planned["candidates"][engine.get("candidate", planned["chosen"] or 0)]
+    return found
+
+
+def _adaptations(candidate: dict[str, Any]) -> tuple[Adaptation, ...]:
+    from limner_providers.capabilities import Adaptation
+
+    return tuple(Adaptation.model_validate(stated) for stated in candidate.get("adaptations", ()))
 
 
 def _plan(record: Record) -> tuple[PlannedCandidate, ...]:
-    """Give the plan with its reasons, or what the entry still says of it when it is read back later."""
+    """Give the plan with its reasons, from memory or as its entry tells of it."""
     if "plan" in record.memory:
         made: tuple[PlannedCandidate, ...] = record.memory["plan"]
         return made
     planned = record.find("planned")
-    candidates = planned.data["candidates"] if planned else []
-    return tuple(PlannedCandidate(c["provider"], c["kind"], c["model"]["name"], _left_out(c)) for c in candidates)
+    if planned is None:
+        return ()
+    looked = [_planned(candidate) for candidate in planned.data["candidates"]]
+    for broken in planned.data.get("broken", ()):
+        out = PlannedCandidate(broken["provider"], broken["kind"], "", (broken["error"],))
+        looked.insert(broken["place"], out)
+    reasons = _reasons(record)
+    if len(reasons) != len(looked):
+        return tuple(looked)
+    return tuple(
+        PlannedCandidate(c.provider, c.kind, c.model, tuple(why), c.adaptations, c.calls)
+        for c, why in zip(looked, reasons, strict=True)
+    )
+
+
+def _reasons(record: Record) -> list[list[str]]:
+    """Give the reasons in words; none where they were not kept, or were erased."""
+    try:
+        return record.payload("planned", "reasons") or []
+    except ProvenanceError:
+        return []
+
+
+def _planned(candidate: dict[str, Any]) -> PlannedCandidate:
+    left_out = _left_out(candidate)
+    calls = tuple(candidate.get("calls", ())) if not left_out else ()
+    where = candidate["provider"], candidate["kind"], candidate["model"]["name"]
+    return PlannedCandidate(*where, left_out, _adaptations(candidate), calls)
 
 
 def _left_out(candidate: dict[str, Any]) -> tuple[str, ...]:
@@ -64,17 +126,35 @@ def _left_out(candidate: dict[str, Any]) -> tuple[str, ...]:
     return (*candidate["unmet"], *(denied if candidate["verdict"] in {"review", "deny"} else ()))
 
 
-def _cost(cost: dict[str, str] | None) -> Cost | None:
-    from limner_providers.base import Cost
-
-    return None if cost is None else Cost(amount=Decimal(cost["amount"]), currency=cost["currency"])
-
-
-def _warnings(record: Record, withheld: tuple[GeneratedImage, ...]) -> tuple[str, ...]:
-    answer = record.memory.get("answer")
-    found: list[str] = [*record.memory.get("warnings", ()), *(answer.warnings if answer else ())]
+def _warnings(
+    record: Record, calls: tuple[Attempt, ...], wanted: list[GeneratedImage], surplus: list[GeneratedImage]
+) -> tuple[str, ...]:
+    found: list[str] = list(record.memory.get("warnings", ()))
+    found += _fallen_back(calls)
+    n = int(record.entry("accepted").data["request"].get("n", 1))
+    if len(wanted) < n:
+        found.append(f"{len(wanted)} of {n} pictures: {_shortage(calls)}")
     if any(e.data["development"] for e in record.all("sealed")):
         found.append(_DEVELOPMENT)
-    if withheld:
-        found.append(f"{len(withheld)} of {len(withheld) + len(record.all('sealed'))} images are withheld by policy")
+    if withheld := sum(not i.data for i in wanted):
+        found.append(f"{withheld} of {len(wanted)} images are withheld by policy")
+    if held := sum(not i.data for i in surplus):
+        found.append(f"{held} of {len(surplus)} surplus images are withheld by policy")
     return tuple(dict.fromkeys(found))
+
+
+def _shortage(calls: tuple[Attempt, ...]) -> str:
+    last = calls[-1]
+    if last.error == "OutcomeUnknown":
+        return f"nobody knows what became of the last call to {last.provider}; it may have been billed"
+    failed = f" ({last.error})" if last.error else ""
+    return f"{last.provider} gave no more{failed}"
+
+
+def _fallen_back(calls: tuple[Attempt, ...]) -> list[str]:
+    """Say which providers failed before another one made the pictures."""
+    maker = next((c.provider for c in reversed(calls) if c.images), None)
+    failed = {c.provider: c for c in calls if c.error and c.provider != maker}
+    return [
+        f"{c.provider} failed: {c.error} {c.message}".strip() + f"; {maker} made the images" for c in failed.values()
+    ]

@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from limner.errors import OutcomeUnknown, PolicyDenied, ProvenanceError, RequestEnded, ReviewRequired
+from limner.errors import (
+    Cancelled,
+    OutcomeUnknown,
+    PolicyDenied,
+    ProvenanceError,
+    ProviderError,
+    RequestEnded,
+    ReviewRequired,
+)
 from limner.steps.judging import decision_of
 
 E = TypeVar("E", bound=BaseException)
@@ -67,9 +75,15 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
             )
         else:
             # An engine that was asked may have been paid, whatever broke here.
-            asked = record.find("attempted") and not record.find("attempt_failed")
-            await _end(record, "unknown" if asked else "failed", type(error).__name__, error)
+            step = "unknown" if record.state.open_attempts else _ending(record, error)
+            await _end(record, step, type(error).__name__, error)
         raise
+
+
+def _ending(record: Record, error: Exception) -> str:
+    """Say how an error ends its record: what the caller cancelled has not failed."""
+    stop = record.memory.get("stop")
+    return "cancelled" if isinstance(error, Cancelled) and stop is not None and stop.asked else "failed"
 
 
 def _named(error: E, record: Record) -> E:
@@ -85,4 +99,7 @@ async def _end(record: Record, step: str, reason: str, error: BaseException | No
     with contextlib.suppress(ProvenanceError):
         await record.rescue()
         if record.entries:
-            await record.add(step, {"reason": reason}, {"message": str(error)} if error else {}, durable=True)
+            data: dict[str, Any] = {"reason": reason}
+            if step == "cancelled" and isinstance(error, ProviderError):
+                data["may_have_billed"] = error.may_have_billed
+            await record.add(step, data, {"message": str(error)} if error else {}, durable=True)

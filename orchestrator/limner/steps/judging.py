@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from limner.errors import PolicyDenied, ReviewRequired
 from limner.replaying import replay
-from limner.steps.asking import asked
-from limner.steps.pictures import pictures
+from limner.steps.asking import as_facts, asked, recall
+from limner.steps.calls import produced, sent
+from limner.steps.pictures import Picture, pictures
 from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
 from limner_policy.verdicts import Decision, Verdict
@@ -27,7 +28,7 @@ def policy_input(
 ) -> PolicyInput:
     """Put together what policy may look at; rule dates use the instant at which the request was accepted."""
     what = asked(record)
-    parameters = {k: str(v) for k, v in what.request.to_parameters().items()}
+    parameters = as_facts(what.request.to_parameters())
     return PolicyInput(
         instant=record.entry("accepted").time,
         stage=stage,
@@ -38,6 +39,7 @@ def policy_input(
             size=parameters.pop("size", None),
             n=parameters.pop("n"),
             parameters=parameters,
+            inputs=tuple(what.request.inputs()),
         ),
         context=ContextFacts.model_validate(what.context.model_dump()),
         candidate=candidate,
@@ -73,17 +75,18 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     """
     waiting = [p for p in pictures(record) if not record.find("judged", stage="image", image=p.index)]
     if waiting:
+        await recall(record)
         started = time.perf_counter_ns()
         evidence = await _evidence(record, runtime, [p.pixels for p in waiting])
         spent = (time.perf_counter_ns() - started) // 1000
-        candidate = drawn_by(record)
         for picture, found in zip(waiting, evidence, strict=True):
-            facts = policy_input(record, "image", candidate, found)
+            facts = policy_input(record, "image", drawn_by(record, picture), found)
             decision = judge(runtime.packs, facts)
             leaf = decision.to_leaf() | {"image": picture.index, "detectors_us": spent}
             await record.add("judged", leaf, {"input": facts.to_json()})
             record.memory[f"decision-{picture.index}"] = decision
-    decisions = {p.index: decision_of(record, image=p.index) for p in pictures(record)}
+    wanted = [p for p in pictures(record) if not p.surplus] or pictures(record)
+    decisions = {p.index: decision_of(record, image=p.index) for p in wanted}
     if not any(d.allowed for d in decisions.values()):
         index = min(decisions, key=lambda i: decisions[i].verdict)
         await refuse(record, decisions[index], image=index)
@@ -97,9 +100,9 @@ async def _evidence(record: Record, runtime: Runtime, images: list[Any]) -> list
     return await asyncio.to_thread(run_detectors, detectors, images)
 
 
-def drawn_by(record: Record) -> CandidateFacts:
-    """Say which engine and model drew the record's pictures, as policy wants to know it."""
-    model, engine = record.entry("produced").data["model"], record.entry("attempted").data
+def drawn_by(record: Record, picture: Picture) -> CandidateFacts:
+    """Say which engine and model drew a picture, as policy wants to know it."""
+    model, engine = produced(record, picture.attempt).data["model"], sent(record, picture.attempt).data
     return CandidateFacts(
         provider=engine["provider"],
         kind=engine["kind"],

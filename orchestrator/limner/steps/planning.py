@@ -1,143 +1,129 @@
-"""Which engine shall do it: capabilities and the candidate's own judgement, with a reason for each one left out."""
+"""Which engines shall do it, in which order: capabilities and each candidate's own judgement, with the reasons."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from limner.replaying import replay
-from limner.result import PlannedCandidate
 from limner.steps.asking import Asked, asked
-from limner.steps.judging import policy_input, refuse
-from limner_policy.engine import judge
-from limner_policy.types import CandidateFacts, PolicyInput
-from limner_policy.verdicts import Decision
-from limner_providers.errors import UnsupportedRequest
+from limner.steps.candidates import Broken, Candidate, able_to, as_planned, look
+from limner.steps.judging import refuse
+from limner_providers.errors import GenerationFailed, ProviderError, UnsupportedRequest
 
 if TYPE_CHECKING:
     from limner.records import Record
     from limner.runtime import Runtime
-    from limner_providers.base import ModelIdentity, Provider
-    from limner_providers.capabilities import Unmet
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One provider and model: what it cannot do of the request, and what policy says of using it."""
-
-    provider: str
-    kind: str
-    model: ModelIdentity
-    pinned_away: str | None
-    unmet: tuple[Unmet, ...]
-    facts: PolicyInput
-    decision: Decision
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Why it is left out; empty where it fits."""
-        pinned = (self.pinned_away,) if self.pinned_away else ()
-        denied = () if self.decision.allowed else self.decision.reasons
-        return (*pinned, *(f"{u.field}={u.value}: {u.why} {u.remedy}" for u in self.unmet), *denied)
-
-    def to_leaf(self) -> dict[str, Any]:
-        """What the `planned` entry says of it: no texts, fields and rule ids only."""
-        return {
-            "provider": self.provider,
-            "kind": self.kind,
-            "model": {"name": self.model.name, "sha256": self.model.sha256, "licence": self.model.licence},
-            "pinned_away": self.pinned_away is not None,
-            "unmet": [u.field for u in self.unmet],
-            "verdict": self.decision.verdict.value,
-            "hits": [
-                {"rule": h.rule, "pack": h.pack, "mode": h.mode, "verdict": h.verdict.value} for h in self.decision.hits
-            ],
-        }
 
 
 async def plan(record: Record, runtime: Runtime) -> None:
     """Order the candidates and leave the unfit ones out.
 
     Raises:
-        UnsupportedRequest: None of them can do what was asked.
+        UnsupportedRequest: None of them can do what was asked; says which field, and who could.
+        ModelUnavailable: Nobody has the model; `ModelRetired` where its vendor switched it off.
+        ProviderError: Nobody is left, since a provider is broken.
         PolicyDenied: Policy forbids every one that could.
         ReviewRequired: A person has to decide about the only ones that could.
     """
     if planned := record.find("planned"):
         if planned.data["chosen"] is None and not record.find("approved"):
-            await _nobody_again(record, planned.data["candidates"])
+            await _nobody_again(record, planned.data)
         return
     what = asked(record)
-    candidates = [
-        c for name in runtime.config.provider_sections() for c in await _candidates(record, runtime, name, what)
-    ]
+    names = [name for name in runtime.config.provider_sections() if what.provider in {None, name}]
+    looked = [await look(record, runtime, name, what) for name in names]
+    candidates = [c for c in looked if isinstance(c, Candidate)]
     chosen = next((i for i, c in enumerate(candidates) if not c.left_out), None)
-    await record.add(
-        "planned",
-        {"candidates": [c.to_leaf() for c in candidates], "chosen": chosen, "packs": _packs(candidates)},
-        {f"input-{i}": c.facts.to_json() for i, c in enumerate(candidates)},
-    )
-    record.memory["plan"] = tuple(PlannedCandidate(c.provider, c.kind, c.model.name, c.left_out) for c in candidates)
+    record.memory["candidates"] = {i: c.fit for i, c in enumerate(candidates)}
+    record.memory["plan"] = tuple(map(as_planned, looked))
+    await record.add("planned", _data(looked, candidates, chosen), _payloads(looked, candidates))
     if chosen is None:
-        await _nobody(record, what, candidates)
+        await _nobody(record, runtime, what, looked)
 
 
-async def _candidates(record: Record, runtime: Runtime, name: str, what: Asked) -> list[Candidate]:
-    """Look at every model of one provider; a pinned-away provider is named, and not asked."""
-    provider = runtime.provider(name)
-    if what.provider not in {None, name}:
-        return []
-    models = await provider.models()
-    return [await _candidate(record, runtime, provider, model, what) for model in models]
+def _data(looked: list[Candidate | Broken], candidates: list[Candidate], chosen: int | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "candidates": [c.to_leaf() for c in candidates],
+        "chosen": chosen,
+        # The packs that judged the candidates are the same for all of them.
+        "packs": [dict(pack) for pack in candidates[0].decision.packs] if candidates else [],
+    }
+    broken = [
+        {"place": place, "provider": c.provider, "kind": c.kind, "error": type(c.error).__name__}
+        for place, c in enumerate(looked)
+        if isinstance(c, Broken)
+    ]
+    return data | ({"broken": broken} if broken else {})
 
 
-async def _candidate(
-    record: Record, runtime: Runtime, provider: Provider, model: ModelIdentity, what: Asked
-) -> Candidate:
-    pinned_away = f"the call asks for the model {what.model}" if what.model not in {None, model.name} else None
-    capabilities = await provider.capabilities(model.name)
-    engine = CandidateFacts(
-        provider=provider.name, kind=provider.kind, model=model.name, sha256=model.sha256, licence=model.licence
-    )
-    facts = policy_input(record, "candidate", engine)
-    return Candidate(
-        provider=provider.name,
-        kind=provider.kind,
-        model=model,
-        pinned_away=pinned_away,
-        unmet=tuple(capabilities.unmet(what.request)),
-        facts=facts,
-        decision=judge(runtime.packs, facts),
-    )
+def _payloads(looked: list[Candidate | Broken], candidates: list[Candidate]) -> dict[str, Any]:
+    """The judgements' inputs, and the reasons in words: they may name files."""
+    payloads: dict[str, Any] = {f"input-{i}": c.facts.to_json() for i, c in enumerate(candidates)}
+    reasons = [list(c.left_out) for c in looked]
+    return payloads | ({"reasons": reasons} if any(reasons) else {})
 
 
-def _packs(candidates: list[Candidate]) -> list[dict[str, str]]:
-    """The packs that judged the candidates; the same for all of them."""
-    return [dict(pack) for pack in candidates[0].decision.packs] if candidates else []
-
-
-async def _nobody(record: Record, what: Asked, candidates: list[Candidate]) -> None:
-    """Say why no candidate is left: pins that fit none, what nobody can do, or what policy forbids."""
-    meant = [c for c in candidates if c.pinned_away is None]
-    if not meant:
-        known = ", ".join(sorted({f"{c.provider}/{c.model.name}" for c in candidates})) or "none"
-        raise UnsupportedRequest("model", str(what.model), why="no provider asked has it.", remedy=f"Known: {known}.")
-    able = [(i, c) for i, c in enumerate(candidates) if c in meant and not c.unmet]
+async def _nobody(record: Record, runtime: Runtime, what: Asked, looked: list[Candidate | Broken]) -> None:
+    """Say why no candidate is left: what policy forbids, what is broken, or what nobody can do."""
+    candidates = [c for c in looked if isinstance(c, Candidate)]
+    able = [(i, c) for i, c in enumerate(candidates) if not c.fit.unmet]
     if able:
         # A person could let one of them pass: the mildest verdict decides what happens next.
         index, mildest = min(able, key=lambda pair: pair[1].decision.verdict)
         await refuse(record, mildest.decision, candidate=index)
-    first = meant[0].unmet[0]
-    raise UnsupportedRequest(first.field, first.value, why=first.why, remedy=first.remedy, provider=meant[0].provider)
+    # That a provider has no such model is no cause while another one has it.
+    causes = [c for c in looked if not (isinstance(c, Broken) and c.lacks_the_model and what.model)] or looked
+    first = causes[0]
+    error = first.error if isinstance(first, Broken) else await _unsupported(runtime, what, first, candidates)
+    if not isinstance(error, ProviderError) and isinstance(first, Broken):
+        error = _foreign(first)
+    for other in looked:
+        if other is not first:
+            error.add_note(f"{other.provider}: {' '.join(other.left_out)}")
+    raise error
 
 
-async def _nobody_again(record: Record, candidates: list[dict[str, Any]]) -> None:
+def _foreign(broken: Broken) -> Exception:
+    """Give an error of ours for whatever a provider raised that it should not; one of ours stays as it is."""
+    from limner.errors import EVERY
+
+    if isinstance(broken.error, EVERY):
+        return broken.error
+    error = GenerationFailed(
+        f"{broken.provider} broke while it was looked at ({type(broken.error).__name__}); nothing was sent.",
+        remedy="See the cause, and report it to who wrote the provider.",
+        provider=broken.provider,
+    )
+    error.__cause__ = broken.error
+    return error
+
+
+async def _unsupported(
+    runtime: Runtime, what: Asked, first: Candidate, candidates: list[Candidate]
+) -> UnsupportedRequest:
+    unmet = first.fit.unmet[0]
+    field = unmet.field.partition(".")[0]
+    able = await able_to(runtime, what.request, unmet.field, candidates)
+    could = f"It could be honoured by {', '.join(able)}." if able else ""
+    if unmet.adaptation is not None and what.on_unsupported == "error":
+        could = f'{could} Or say on_unsupported="adapt": {field} becomes {unmet.adaptation.used}.'.strip()
+    return UnsupportedRequest(
+        unmet.field,
+        unmet.value,
+        why=unmet.why,
+        remedy=f"{unmet.remedy} {could}".strip(),
+        able=able,
+        provider=first.provider,
+    )
+
+
+async def _nobody_again(record: Record, planned: dict[str, Any]) -> None:
     """Say it again where a crash came between the plan and the refusal that follows from it."""
-    meant = [c for c in candidates if not c["pinned_away"]]
-    able = [i for i, c in enumerate(candidates) if not c["pinned_away"] and not c["unmet"]]
+    candidates = [c for c in planned["candidates"] if not c.get("pinned_away")]
+    able = [i for i, c in enumerate(planned["candidates"]) if c in candidates and not c["unmet"]]
     if able:
         decisions = {i: replay(record, {"stage": "candidate", "candidate": i}) for i in able}
         index = min(able, key=lambda i: decisions[i].verdict)
         await refuse(record, decisions[index], candidate=index)
-    field = meant[0]["unmet"][0] if meant and meant[0]["unmet"] else "model"
+    field = candidates[0]["unmet"][0] if candidates and candidates[0]["unmet"] else "model"
     raise UnsupportedRequest(field, "as recorded", why="no engine could do it then.", remedy="Ask again.")

@@ -7,6 +7,9 @@ import base64
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from limner.steps.asking import as_facts, asked
+from limner.steps.calls import produced, sent
+from limner.steps.ingredients import Ingredients, of_request
 from limner.steps.judging import decision_of
 from limner.steps.pictures import Picture, pictures
 
@@ -14,10 +17,12 @@ if TYPE_CHECKING:
     from limner.records import Record
     from limner.runtime import Runtime
     from limner_provenance.credentials import ManifestFacts
+    from limner_provenance.credentials.sealing import Sealed
+    from limner_provenance.entries import Entry
 
 
 async def seal(record: Record, runtime: Runtime) -> None:
-    """Sign each released image and keep it; durable before anything is handed out.
+    """Sign each released image and keep it, surplus ones too; durable before anything is handed out.
 
     Raises:
         SealFailed: An image could not be signed.
@@ -30,9 +35,7 @@ async def seal(record: Record, runtime: Runtime) -> None:
 
 
 async def _seal(record: Record, runtime: Runtime, picture: Picture) -> None:
-    from limner_provenance.credentials import seal as sign
-
-    sealed = await asyncio.to_thread(sign, picture.data, _facts(record, picture), runtime.signer)
+    sealed = await asyncio.to_thread(_sign, record, runtime, picture)
     data = {
         "image": picture.index,
         "mime": sealed.mime,
@@ -47,32 +50,73 @@ async def _seal(record: Record, runtime: Runtime, picture: Picture) -> None:
     await record.add("sealed", data, {"asset": sealed.data, "manifest": manifest})
 
 
+def _sign(record: Record, runtime: Runtime, picture: Picture) -> Sealed:
+    from limner_provenance.credentials import seal as sign
+
+    return sign(picture.data, _facts(record, picture), runtime.signer)
+
+
 def _facts(record: Record, picture: Picture) -> ManifestFacts:
-    """Put together what the manifest says; it points backwards only, to `produced` and the prompt's commitment."""
+    """Put together what the manifest says; it points backwards only, to `produced` and to commitments."""
     from limner_provenance.credentials import ManifestFacts, SoftwareAgent, source_type_for
 
-    accepted, attempted, produced = (record.entry(step) for step in ("accepted", "attempted", "produced"))
-    model: dict[str, Any] = produced.data["model"]
-    parameters = {k: str(v) for k, v in accepted.data["request"].items() if k not in {"seed", "n"}}
-    texts = {name: ref.commitment for name, ref in accepted.payloads.items() if name in {"prompt", "negative_prompt"}}
+    made = produced(record, picture.attempt)
+    model: dict[str, Any] = made.data["model"]
+    test: bool = sent(record, picture.attempt).data["test"]
+    went_in = _ingredients(record)
+    ingredients, signed = went_in.of(picture)
+    return ManifestFacts(
+        title=f"Limner image {picture.index + 1} of record {record.id}",
+        mime=picture.mime,
+        software_agent=SoftwareAgent(name=model["name"], sha256=model["sha256"]),
+        digital_source_type=source_type_for(test_provider=test, from_capture=went_in.from_capture),
+        created=datetime.fromisoformat(made.time),
+        record=_statement(record, picture, made),
+        test_provider=test,
+        ingredients=ingredients,
+        unchanged=signed,
+    )
+
+
+def _ingredients(record: Record) -> Ingredients:
+    """Read what went into the record's pictures, once."""
+    if "ingredients" not in record.memory:
+        names = record.entry("accepted").payloads
+        given = any(name in names for name in ("image", "reference-0", "control-0"))
+        record.memory["ingredients"] = of_request(asked(record).request) if given else Ingredients()
+    found: Ingredients = record.memory["ingredients"]
+    return found
+
+
+_COMMITTED = ("prompt", "negative_prompt", "extra", "image", "mask", "reference", "control")
+"""Payloads of `accepted` whose commitments a manifest repeats; claims about who asked are none of its business."""
+
+
+def _statement(record: Record, picture: Picture, made: Entry) -> dict[str, Any]:
+    accepted = record.entry("accepted")
+    request = accepted.data["request"]
+    model = made.data["model"]
     statement = {
         "v": 1,
         "log": record.log.origin,
         "record": record.id,
         "image": picture.index,
-        "produced": produced.leaf_hash.hex(),
-        "commitments": texts,
+        "produced": made.leaf_hash.hex(),
+        "commitments": {
+            name: ref.commitment for name, ref in accepted.payloads.items() if name.partition("-")[0] in _COMMITTED
+        },
         "model": {"name": model["name"], "sha256": model["sha256"]},
         "seed": None if picture.seed is None else str(picture.seed),
-        "parameters": parameters | dict(produced.data["parameters"]),
+        "task": request["task"],
+        "parameters": as_facts({k: v for k, v in request.items() if k not in {"seed", "n"}})
+        | dict(made.data["parameters"]),
     }
-    test: bool = attempted.data["test"]
-    return ManifestFacts(
-        title=f"Limner image {picture.index + 1} of record {record.id}",
-        mime=picture.mime,
-        software_agent=SoftwareAgent(name=model["name"], sha256=model["sha256"]),
-        digital_source_type=source_type_for(test_provider=test),
-        created=datetime.fromisoformat(produced.time),
-        record=statement,
-        test_provider=test,
-    )
+    adapted = _adapted(record, picture)
+    return statement | ({"adaptations": adapted} if adapted else {})
+
+
+def _adapted(record: Record, picture: Picture) -> list[str]:
+    """Name the fields that were adapted for the engine that made the picture."""
+    planned = record.entry("planned").data
+    place = sent(record, picture.attempt).data.get("candidate", planned["chosen"])
+    return [stated["field"] for stated in planned["candidates"][place].get("adaptations", ())]

@@ -14,9 +14,11 @@ from limner.cli.output import plain
 from limner.client import AsyncLimner, Limner, _context
 from limner.context import RequestContext
 from limner.errors import ConfigInvalid, DutyUnfulfilled, ForkedProcess, LimnerError, PolicyDenied, ReviewRequired
+from limner.options import HOW, Options
 from limner.portal import Portal
 from limner.result import GeneratedImage
 from limner_policy.verdicts import Decision, Verdict
+from limner_providers import ImageRequest
 
 IMAGE = GeneratedImage(0, b"bytes", "image/png", 1, 1, 7, Decision(Verdict.ALLOW, "image"))
 
@@ -36,13 +38,30 @@ def test_save_refuses_a_wrong_ending(tmp_path: Path) -> None:
 
 
 def test_both_clients_have_the_same_methods() -> None:
-    """The sync client offers each method of the async one with the same parameters."""
-    for name, method in inspect.getmembers(AsyncLimner, inspect.isfunction):
-        if name.startswith("_"):
-            continue
-        twin = getattr(Limner, name)
-        assert inspect.signature(method) == inspect.signature(twin), name
-    assert inspect.signature(AsyncLimner.open) == inspect.signature(Limner.open)
+    """The sync client offers each method of the async one with the same parameters and the same help."""
+    methods = [n for n, _ in inspect.getmembers(AsyncLimner, inspect.isroutine) if not n.startswith("_")]
+    assert methods == [n for n, _ in inspect.getmembers(Limner, inspect.isroutine) if not n.startswith("_")]
+    for name in methods:
+        one, twin = getattr(AsyncLimner, name), getattr(Limner, name)
+        assert str(inspect.signature(one)).replace("AsyncJob", "Job") == str(inspect.signature(twin)), name
+        assert inspect.getdoc(one) == inspect.getdoc(twin), name
+        assert inspect.iscoroutinefunction(one) or name == "open"
+        assert not inspect.iscoroutinefunction(twin), name
+
+
+def test_the_shown_signature_is_that_of_a_request() -> None:
+    """Every field of a request is an argument of some task, with its default, and no argument is unknown to it."""
+    tasks = [getattr(Limner, name) for name in ("generate", "edit", "inpaint", "outpaint", "variation", "upscale")]
+    shown = {n: p for task in tasks for n, p in inspect.signature(task).parameters.items() if n not in HOW}
+    fields = ImageRequest.model_fields
+    assert set(shown) - {"self", "left", "top", "right", "bottom"} == set(fields) - {"task", "margins", "origin"}
+    for name in set(shown) & set(fields):
+        default = shown[name].default
+        if default is not inspect.Parameter.empty and name != "extra":
+            assert default == fields[name].default, name
+    for task in tasks:
+        for name in (*Options.__annotations__, "Raises:", "Returns:"):
+            assert f"{name}: " in f"{inspect.getdoc(task)} " or name.endswith(":"), (task, name)
 
 
 @pytest.mark.parametrize(
