@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from limner_providers._diffusers_latents import Keeper, Start, make_start, noise_like
+from limner_providers._diffusers_quiet import quiet
+from limner_providers._diffusers_settings import Settings, is_inpainting_model
 from limner_providers._model_source import ModelSource
 from limner_providers._schedulers import scheduler_choice
 from limner_providers.errors import EngineUnavailable, GenerationFailed, ModelUnavailable
@@ -22,16 +23,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a picture is made: the effective values, defaults filled in."""
-
-    width: int
-    height: int
-    num_inference_steps: int
-    guidance_scale: float
-    scheduler: str | None
+    from limner_providers._diffusers_canvas import Canvas
 
 
 class Pipeline:
@@ -45,6 +37,7 @@ class Pipeline:
     def __init__(self, pipe: Any, computing: dict[str, str]) -> None:
         self.pipe = pipe
         self.computing = computing
+        self._from_picture: Any = None
         self._scheduler_name = type(pipe.scheduler).__name__
         self._own_scheduler: tuple[Any, Any] = (type(pipe.scheduler), pipe.scheduler.config)
 
@@ -53,8 +46,8 @@ class Pipeline:
         """Class and options of the scheduler that was used last, as text."""
         return self._scheduler_name
 
-    def _set_scheduler(self, name: str | None) -> None:
-        """Give the pipeline a fresh scheduler (None: the model's own): one keeps no state for the next picture.
+    def _set_scheduler(self, pipe: Any, name: str | None) -> None:
+        """Give `pipe` a fresh scheduler (None: the model's own): one keeps no state for the next picture.
 
         Raises:
             EngineUnavailable: it needs a library that is not installed.
@@ -67,23 +60,40 @@ class Pipeline:
             choice = scheduler_choice(name)
             kind, options = getattr(diffusers, choice.class_name), choice.options
         try:
-            self.pipe.scheduler = kind.from_config(config, **options)
+            pipe.scheduler = kind.from_config(config, **options)
         except ImportError as error:
             remedy = f"Run: pip install {error.name or 'scipy'}, or choose another scheduler."
             raise EngineUnavailable(f"scheduler {name} needs a library that is missing.", remedy=remedy) from error
         shown = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
         self._scheduler_name = f"{kind.__name__}({shown})" if shown else kind.__name__
 
+    def start(self, canvas: Canvas, settings: Settings) -> Start:
+        """Encode a canvas, once for all pictures of a request.
+
+        Raises:
+            GenerationFailed: the engine raised.
+            EngineUnavailable: out of memory.
+        """
+        with quiet, engine_errors():
+            self._set_tiling(settings.tiled)
+            return make_start(self.pipe, canvas)
+
     def draw(
-        self, conditioning: dict[str, Any], settings: Settings, seed: int, on_step: Callable[[int], None]
+        self,
+        conditioning: dict[str, Any],
+        settings: Settings,
+        seed: int,
+        on_step: Callable[[int], None],
+        start: Start | None = None,
     ) -> NDArray[np.uint8]:
-        """Make one picture: uint8 RGB of shape (height, width, 3).
+        """Make one picture: uint8 RGB of shape (height, width, 3), as large as the settings' canvas.
 
         Args:
             conditioning: the pipeline's arguments for prompt and negative prompt.
-            settings: size, steps, guidance, scheduler.
+            settings: size, steps, guidance, scheduler, strength.
             seed: of this picture's own generator, on the CPU, so that a GPU starts from the same noise.
-            on_step: told how many of the steps are done; what it raises ends the work.
+            on_step: told how many of the effective steps are done; what it raises ends the work.
+            start: what it starts from; None: noise alone.
 
         Raises:
             GenerationFailed: the numbers overflowed, or the engine raised.
@@ -91,27 +101,81 @@ class Pipeline:
         """
         import torch
 
-        generator = torch.Generator("cpu").manual_seed(seed)
-
-        def report(pipe: Any, index: int, _timestep: object, tensors: dict[str, Any]) -> dict[str, Any]:
-            # A scheduler of second order has more timesteps than steps.
-            on_step(min((index + 1) * settings.num_inference_steps // pipe.num_timesteps, settings.num_inference_steps))
-            return tensors
-
-        with _quiet, engine_errors():
-            self._set_scheduler(settings.scheduler)
-            images = self.pipe(
+        with quiet, engine_errors():
+            pipe, arguments = self._call(settings, start)
+            self._set_scheduler(pipe, settings.scheduler)
+            self._set_tiling(settings.tiled)
+            keeper = (
+                None if start is None or start.shown is not None else Keeper(start, noise_like(start.latents, seed))
+            )
+            images = pipe(
                 **conditioning,
-                width=settings.width,
-                height=settings.height,
+                **arguments,
                 num_inference_steps=settings.num_inference_steps,
                 guidance_scale=settings.guidance_scale,
-                generator=[generator],
+                generator=[torch.Generator("cpu").manual_seed(seed)],
                 output_type="pt",
-                callback_on_step_end=report,
+                callback_on_step_end=_after_step(settings.effective_steps, on_step, keeper),
                 return_dict=False,
             )[0]
         return _to_pixels(images[0])
+
+    def _call(self, settings: Settings, start: Start | None) -> tuple[Any, dict[str, Any]]:
+        """Choose the pipeline that carries out the work, and its arguments."""
+        width, height = settings.canvas
+        size = {"width": width, "height": height}
+        # The library multiplies steps by strength and cuts off; the half step keeps that on the right side.
+        strength = min((settings.effective_steps + 0.5) / settings.num_inference_steps, 1.0)
+        if start is None:
+            return self.pipe, size
+        if start.shown is not None and start.mask is not None:
+            mask = start.mask.repeat_interleave(height // start.mask.shape[-2], -2)
+            mask = mask.repeat_interleave(width // start.mask.shape[-1], -1)
+            shown = {"image": start.latents, "mask_image": mask, "masked_image_latents": start.shown}
+            return self.pipe, size | shown | {"strength": strength}
+        if start.mask is not None and settings.effective_steps == settings.num_inference_steps:
+            return self.pipe, size  # pure noise: nothing of what the mask gives free shall shine through
+        return self._sibling(), {"image": start.latents, "strength": strength}
+
+    def _sibling(self) -> Any:
+        """Give the pipeline that starts from a picture, made of the same parts: no weight is there twice."""
+        if self._from_picture is None:
+            self._from_picture = _sibling(self.pipe)
+        return self._from_picture
+
+    def _set_tiling(self, tiled: bool) -> None:
+        vae = self.pipe.vae
+        if tiled:
+            vae.enable_tiling()
+        else:
+            vae.disable_tiling()
+
+
+def _sibling(pipe: Any) -> Any:
+    import diffusers
+
+    if getattr(pipe, "text_encoder_2", None) is None:
+        kind, options = diffusers.StableDiffusionImg2ImgPipeline, {"requires_safety_checker": False}
+    else:
+        zeros = pipe.config.force_zeros_for_empty_prompt
+        kind = diffusers.StableDiffusionXLImg2ImgPipeline
+        options = {"force_zeros_for_empty_prompt": zeros, "add_watermarker": False}
+    made = kind(**pipe.components, **options)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def _after_step(steps: int, on_step: Callable[[int], None], keeper: Keeper | None) -> Callable[..., dict[str, Any]]:
+    """Make what diffusers calls after each step: it tells how far the work is and puts kept parts back."""
+
+    def after(pipe: Any, index: int, _timestep: object, tensors: dict[str, Any]) -> dict[str, Any]:
+        # A scheduler of second order has more timesteps than steps.
+        on_step(min((index + 1) * steps // pipe.num_timesteps, steps))
+        if keeper is not None:
+            tensors["latents"] = keeper.keep(pipe, index, tensors["latents"])
+        return tensors
+
+    return after
 
 
 def _to_pixels(image: torch.Tensor) -> NDArray[np.uint8]:
@@ -149,41 +213,6 @@ def _out_of_memory() -> EngineUnavailable:
     return EngineUnavailable("There is not enough memory for this picture.", remedy=remedy)
 
 
-class _Quiet:
-    """Switches progress bars and warnings of diffusers and transformers off while anybody needs them off."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._restore = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._switch_off()
-
-    def __exit__(self, *_error: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._restore.close()
-
-    def _switch_off(self) -> None:
-        from diffusers.utils import logging as diffusers_logging
-        from transformers.utils import logging as transformers_logging
-
-        for library in (diffusers_logging, transformers_logging):
-            self._restore.callback(library.set_verbosity, library.get_verbosity())
-            if library.is_progress_bar_enabled():
-                self._restore.callback(library.enable_progress_bar)
-            library.set_verbosity_error()
-            library.disable_progress_bar()
-
-
-_quiet = _Quiet()  # one for the process: what it switches is the process's
-
-
 def load(
     source: ModelSource, *, device: str | None = None, dtype: str | None = None, threads: int | None = None
 ) -> tuple[Pipeline, int]:
@@ -207,7 +236,7 @@ def load(
         torch.set_num_threads(threads)
     digest = source.sha256()
     try:
-        with _quiet:
+        with quiet:
             pipe = _read(diffusers, source, getattr(torch, chosen))
             pipe.set_progress_bar_config(disable=True)
             pipe = pipe.to(target)
@@ -259,9 +288,14 @@ def _device(torch: Any, wanted: str | None) -> Any:
 
 def _read(diffusers: Any, source: ModelSource, dtype: Any) -> Any:
     """Read the files; `local_files_only` and `use_safetensors`: no network, no pickles."""
-    kind = getattr(diffusers, source.folder.class_name)
+    is_xl = "XL" in source.folder.class_name
+    family = "StableDiffusionXL" if is_xl else "StableDiffusion"
+    # What the UNet takes decides, not the folder's word: an ordinary model may lie in an inpainting pipeline's folder.
+    kind = getattr(diffusers, f"{family}{'Inpaint' if is_inpainting_model(source.folder) else ''}Pipeline")
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
-    if source.folder.class_name == "StableDiffusionPipeline":
+    if is_xl:
+        options |= {"add_watermarker": False}  # it would mark pictures without a word where its library is installed
+    else:
         # The policy judges pictures; a checker that blackens them silently has no place here.
         options |= {"safety_checker": None, "requires_safety_checker": False}
     if source.checkpoint is not None:

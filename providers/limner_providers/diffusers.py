@@ -10,28 +10,36 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from anyio import to_thread
 from pydantic import Field
 
-from limner_providers._catalogue import model_facts, pipelines
 from limner_providers._check import check_seeds, require, within
-from limner_providers._encode import DEFAULT_QUALITY, encode
+from limner_providers._diffusers_canvas import Canvas, make_canvas
+from limner_providers._diffusers_settings import (
+    Settings,
+    capabilities_of,
+    parameters_of,
+    settings_of,
+    warnings_of,
+)
+from limner_providers._encode import encode
 from limner_providers._model_source import ModelSource, find_model
-from limner_providers._requests import canonical_decimal
-from limner_providers._schedulers import scheduler_aliases, scheduler_names
 from limner_providers._worker import Job, Worker
 from limner_providers.base import Health, ModelIdentity, OnEvent, ProducedImage, Progress, ProviderAnswer
-from limner_providers.capabilities import Capabilities, DecimalRange, IntRange, SizeRule
+from limner_providers.capabilities import Capabilities
 from limner_providers.errors import ModelUnavailable, ProviderError, shorten
 from limner_providers.types import MIME, ImageRequest
 
 if TYPE_CHECKING:
-    from limner_providers._pipeline import Pipeline, Settings
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from limner_providers._diffusers_latents import Start
+    from limner_providers._pipeline import Pipeline
 
 
 class DiffusersProvider:
@@ -46,6 +54,7 @@ class DiffusersProvider:
         variant: weights to choose where a folder holds several, such as `fp16`.
         config: for a single file, a folder with the configuration and tokenizer of the same architecture.
         max_side: greatest width and height in pixels.
+        max_pixels: greatest width × height; 4,194,304 is 2048x2048.
         threads: how many threads the CPU's computing may use, in the whole process; None leaves it to torch. Set it
             where other programs share the machine; the last bits of a picture may depend on it, so it is recorded.
         base_folder: what relative paths count from; None: the working folder.
@@ -53,6 +62,7 @@ class DiffusersProvider:
 
     kind: ClassVar[str] = "diffusers"
     is_test: ClassVar[bool] = False
+    example_settings: ClassVar[Mapping[str, Any]] = {"model": "starter"}
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class DiffusersProvider:
         variant: str | None = None,
         config: str | None = None,
         max_side: Annotated[int, Field(ge=8)] = 2048,
+        max_pixels: Annotated[int, Field(ge=64)] = 2048 * 2048,
         threads: Annotated[int, Field(ge=1)] | None = None,
         base_folder: Path | None = None,
     ) -> None:
@@ -71,7 +82,7 @@ class DiffusersProvider:
         self._model = model
         self._device = device
         self._dtype = dtype
-        self._max_side = max_side
+        self._limits = {"max_side": max_side, "max_pixels": max_pixels}
         self._threads = threads
         self._find = functools.partial(find_model, model, base_folder=base_folder, variant=variant, config=config)
         self._worker = Worker()
@@ -117,7 +128,7 @@ class DiffusersProvider:
         with self._named():
             source = await to_thread.run_sync(self._find_once)
             self._check_model(model, source)
-            return _capabilities(source, self._max_side)
+            return capabilities_of(source, **self._limits)
 
     async def generate(
         self,
@@ -129,7 +140,7 @@ class DiffusersProvider:
         end_user: str | None = None,
         on_event: OnEvent | None = None,
     ) -> ProviderAnswer:
-        """Make one picture for each of `seeds`; see `Provider.generate`.
+        """Carry out the request's task once for each of `seeds`; see `Provider.generate`.
 
         Raises:
             UnsupportedRequest: a field cannot be honoured, or a prompt is longer than 16 windows of the text encoder.
@@ -139,9 +150,11 @@ class DiffusersProvider:
             Cancelled: never to the caller who cancelled; the work stops at its next step.
         """
         del end_user
-        require(await self.capabilities(model), request, provider=self.name)
-        work = functools.partial(self._work, request, check_seeds(request, seeds))
+        able = await self.capabilities(model)
+        require(able, request, provider=self.name)
         with self._named():
+            settings = settings_of(request, self._find_once(), able)
+            work = functools.partial(self._work, request, settings, check_seeds(request, seeds))
             return await within(timeout, self._worker.run(work, Job(on_event=on_event)), provider=self.name)
 
     async def close(self) -> None:
@@ -187,14 +200,14 @@ class DiffusersProvider:
         self._identity = source.identity()
         return self._pipeline, self._identity, took
 
-    def _work(self, request: ImageRequest, seeds: tuple[int, ...], job: Job) -> ProviderAnswer:
+    def _work(self, request: ImageRequest, settings: Settings, seeds: tuple[int, ...], job: Job) -> ProviderAnswer:
         """Make the pictures; runs in the worker's thread."""
         from limner_providers._prompts import condition
 
         pipeline, identity, loading = self._load_once()
         source = self._find_once()
-        settings = _settings(request, source)
         started = time.perf_counter_ns()
+        canvas = make_canvas(request, settings)
         conditioning = condition(
             pipeline.pipe,
             request.prompt,
@@ -202,36 +215,43 @@ class DiffusersProvider:
             guided=settings.guidance_scale > 1,
             limit=source.folder.token_limit,
         )
-        drawer = _Drawer(pipeline, request, settings, job)
+        drawer = _Drawer(pipeline, request, settings, job, canvas)
         images = tuple(drawer.draw(conditioning.arguments, seed, i) for i, seed in enumerate(seeds))
         generating = (time.perf_counter_ns() - started) // 1000 - drawer.encoding
+        computed = {"prompt_windows": str(conditioning.windows)}
+        if settings.effective_steps:
+            computed["scheduler"] = pipeline.scheduler_name
         return ProviderAnswer(
             images=images,
             model=identity,
-            parameters=_parameters(request, settings, pipeline, conditioning.windows),
+            parameters=parameters_of(request, settings) | computed | pipeline.computing,
             timings={"wait": job.waited, "load": loading, "generate": generating, "encode": drawer.encoding},
-            warnings=(*conditioning.warnings, *_warnings(settings, source), *job.warnings),
+            warnings=(
+                *conditioning.warnings,
+                *(canvas.warnings if canvas else ()),
+                *warnings_of(settings, source),
+                *job.warnings,
+            ),
         )
 
 
 class _Drawer:
     """Draws and encodes the pictures of one request, tells how far it is, and adds up the time of encoding."""
 
-    def __init__(self, pipeline: Pipeline, request: ImageRequest, settings: Settings, job: Job) -> None:
+    def __init__(
+        self, pipeline: Pipeline, request: ImageRequest, settings: Settings, job: Job, canvas: Canvas | None
+    ) -> None:
         self.pipeline = pipeline
         self.request = request
         self.settings = settings
         self.job = job
+        self.canvas = canvas
         self.encoding = 0
 
     def draw(self, conditioning: dict[str, object], seed: int, index: int) -> ProducedImage:
+        """Make picture `index` of the request, from 0."""
         self.job.check()
-
-        def on_step(step: int) -> None:
-            steps = self.settings.num_inference_steps
-            self.job.tell(Progress(step=step, steps=steps, image=index + 1, images=self.request.n))
-
-        pixels = self.pipeline.draw(conditioning, self.settings, seed, on_step)
+        pixels = self._pixels(conditioning, seed, index)
         pixels.flags.writeable = False
         started = time.perf_counter_ns()
         data = encode(pixels, self.request.output_format, self.request.output_compression)
@@ -240,73 +260,20 @@ class _Drawer:
         mime = MIME[self.request.output_format]
         return ProducedImage(data=data, mime=mime, width=width, height=height, seed=seed, pixels=pixels)
 
+    def _pixels(self, conditioning: dict[str, object], seed: int, index: int) -> NDArray[np.uint8]:
+        steps = self.settings.effective_steps
 
-def _defaults(source: ModelSource) -> tuple[int, str]:
-    """Give steps and guidance for requests that name none: the model's own where they are known, else diffusers'."""
-    defaults = pipelines()[source.folder.class_name]["defaults"] | model_facts(source.key).get("defaults", {})
-    return defaults["num_inference_steps"], defaults["guidance_scale"]
+        def on_step(step: int) -> None:
+            self.job.tell(Progress(step=step, steps=steps, image=index + 1, images=self.request.n))
 
+        if self.canvas is None:
+            return self.pipeline.draw(conditioning, self.settings, seed, on_step)
+        if not steps:
+            return self.canvas.finish(self.canvas.pixels)
+        return self.canvas.finish(self.pipeline.draw(conditioning, self.settings, seed, on_step, self._start))
 
-def _capabilities(source: ModelSource, max_side: int) -> Capabilities:
-    folder = source.folder
-    return Capabilities(
-        tasks=("txt2img",),
-        kind="diffusers",
-        size=SizeRule(
-            multiple_of=folder.multiple_of,
-            minimum=folder.multiple_of,
-            maximum=max_side,
-            native=f"{folder.native_side}x{folder.native_side}",
-        ),
-        max_n=100,
-        seed=True,
-        negative_prompt=True,
-        negative_prompt_guidance_above=Decimal(1),
-        num_inference_steps=IntRange(minimum=1, maximum=1000),
-        guidance_scale=DecimalRange(minimum=Decimal(0), maximum=Decimal(100)),
-        default_guidance_scale=Decimal(_defaults(source)[1]),
-        schedulers=scheduler_names(),
-        scheduler_aliases=scheduler_aliases(),
-        output_formats=("png", "jpeg", "webp"),
-        streaming=True,
-        source=f"the configuration files of {source.name}",
-    )
-
-
-def _settings(request: ImageRequest, source: ModelSource) -> Settings:
-    from limner_providers._pipeline import Settings
-
-    steps, guidance = _defaults(source)
-    side = source.folder.native_side
-    scheduler = request.scheduler and _capabilities(source, side).scheduler_named(request.scheduler)
-    return Settings(
-        width=request.width or side,
-        height=request.height or side,
-        num_inference_steps=request.num_inference_steps or steps,
-        guidance_scale=float(guidance) if request.guidance_scale is None else request.guidance_scale,
-        scheduler=scheduler,
-    )
-
-
-def _parameters(request: ImageRequest, settings: Settings, pipeline: Pipeline, windows: int) -> dict[str, str]:
-    """Write down what was really used, as canonical text."""
-    parameters = {
-        "size": f"{settings.width}x{settings.height}",
-        "num_inference_steps": str(settings.num_inference_steps),
-        "guidance_scale": canonical_decimal(settings.guidance_scale),
-        "scheduler": pipeline.scheduler_name,
-        "prompt_windows": str(windows),
-        "output_format": request.output_format,
-    }
-    if request.output_format != "png":
-        quality = request.output_compression
-        parameters["output_compression"] = str(DEFAULT_QUALITY if quality is None else quality)
-    return parameters | pipeline.computing
-
-
-def _warnings(settings: Settings, source: ModelSource) -> Iterator[str]:
-    if settings.guidance_scale < 1:
-        yield f"guidance_scale {canonical_decimal(settings.guidance_scale)} works as 1: no guidance"
-    native = source.folder.native_side
-    if settings.width * settings.height > 4 * native * native:
-        yield f"{settings.width}x{settings.height} is far from the {native}x{native} the model was trained for"
+    @functools.cached_property
+    def _start(self) -> Start:
+        """Encode the canvas once for all pictures of the request."""
+        assert self.canvas is not None  # the task starts from a picture
+        return self.pipeline.start(self.canvas, self.settings)

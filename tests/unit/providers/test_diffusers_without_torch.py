@@ -14,6 +14,7 @@ from limner_providers import ImageRequest, Provider
 from limner_providers._schedulers import scheduler_aliases, scheduler_choice, scheduler_names
 from limner_providers.diffusers import DiffusersProvider
 from limner_providers.errors import ModelUnavailable, UnsupportedRequest
+from limner_providers.types import TASKS
 
 Make = Callable[..., ImageRequest]
 
@@ -24,7 +25,7 @@ async def test_capabilities_come_from_the_configuration_files(pipeline_folder: P
     provider = DiffusersProvider("local", model=str(pipeline_folder))
     capabilities = await provider.capabilities()
     assert isinstance(provider, Provider)
-    assert capabilities.tasks == ("txt2img",)
+    assert capabilities.tasks == TASKS
     assert capabilities.size.native == "512x512"
     assert capabilities.size.multiple_of == 8
     assert capabilities.scheduler_named("DDIMScheduler") == "ddim"
@@ -39,7 +40,7 @@ async def test_capabilities_come_from_the_configuration_files(pipeline_folder: P
         ("size", {"size": "70x64"}, "72x64 or 64x64"),
         ("size", {"size": "4096x64"}, "2048x64"),
         ("scheduler", {"scheduler": "magic"}, "euler_a"),
-        ("task", {"task": "variation", "origin": {"provider": "mj", "job": "1"}}, "txt2img"),
+        ("origin", {"task": "variation", "origin": {"provider": "mj", "job": "1"}}, "the image itself"),
         ("negative_prompt", {"negative_prompt": "blur", "guidance_scale": 0.5}, "above 1"),
     ],
 )
