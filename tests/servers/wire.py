@@ -39,7 +39,7 @@ class Request:
     method: str
     path: str
     query: dict[str, str]
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     base_url: str
     connection: int
