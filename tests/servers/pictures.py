@@ -111,7 +111,7 @@ def open_picture(data: bytes) -> Image:
     try:
         picture = Image.open(io.BytesIO(data))
         picture.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError("not a picture") from error
     return picture
 
