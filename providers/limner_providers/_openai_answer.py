@@ -12,9 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import CoreConfig, SchemaValidator, ValidationError, core_schema
+
+from limner_providers._sniff import MAX_BYTES, Picture, check_picture, picture_from_base64
+
 _NAME = b'"b64_json"'
 _OPENS = re.compile(rb"\s{0,64}:\s{0,64}\"")
 _SHORT = 256  # bytes; a text this short may as well go through the JSON reader
+# pydantic's reader of base64 takes a quarter of the time that the standard library's takes.
+_BASE64 = SchemaValidator(core_schema.bytes_schema(), CoreConfig(val_json_bytes="base64"))
 _MARK = secrets.token_hex(16)  # nobody outside can write it, so that no text of the answer is taken for a picture
 
 
@@ -22,17 +28,42 @@ class NoJson(Exception):
     """The body is no JSON object."""
 
 
+Base64 = memoryview | str
+"""A picture as it came: a view of the body, its quotes included, or a text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One picture of an answer: where it is, and what was written beside it."""
 
-    base64: memoryview | str | None = field(default=None, repr=False)
+    base64: Base64 | None = field(default=None, repr=False)
     url: str | None = field(default=None, repr=False)
     revised_prompt: str | None = field(default=None, repr=False)
 
-    def text(self) -> str | None:
-        """Give the base64 as a text; what is not ASCII is none."""
-        return str(self.base64, "ascii", "replace") if isinstance(self.base64, memoryview) else self.base64
+
+def picture_of(base64: Base64, *, provider: str | None = None, request_id: str | None = None) -> Picture:
+    """Decode a picture; its bytes are kept as they are, and its headers read.
+
+    Raises:
+        GenerationFailed: it is no base64, or no whole picture; `ResultRefused` where it is one that is not taken.
+    """
+    if isinstance(base64, memoryview):
+        if len(base64) <= MAX_BYTES // 3 * 4:
+            data = _decoded(base64)
+            if data is not None:
+                found = check_picture(data, provider=provider, request_id=request_id)
+                return Picture(data=data, mime=found.mime, width=found.width, height=found.height)
+        base64 = str(base64[1:-1], "ascii", "replace")
+    return picture_from_base64(base64, provider=provider, request_id=request_id)
+
+
+def _decoded(quoted: memoryview) -> bytes | None:
+    """Decode plain base64; None where it is something that wants a second look (spaces, a `data:` address)."""
+    try:
+        data: bytes = _BASE64.validate_json(bytes(quoted))
+    except ValidationError:
+        return None
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +129,7 @@ def load(body: bytes) -> tuple[Any, Sequence[memoryview]]:
             at = start
             continue
         parts += [body[at:start], f"{_MARK}{len(pieces)}".encode()]
-        pieces.append(view[start:end])
+        pieces.append(view[start - 1 : end + 1])
         at = end
     parts.append(body[at:])
     try:
@@ -107,7 +138,7 @@ def load(body: bytes) -> tuple[Any, Sequence[memoryview]]:
         raise NoJson from None
 
 
-def piece_of(value: Any, pieces: Sequence[memoryview]) -> memoryview | str | None:
+def piece_of(value: Any, pieces: Sequence[memoryview]) -> Base64 | None:
     """Give the base64 that stands where `value` was read."""
     if not isinstance(value, str) or not value:
         return None

@@ -15,12 +15,12 @@ from urllib.parse import urljoin
 import anyio
 from anyio import lowlevel
 
-from limner_providers._openai_answer import Row
+from limner_providers._openai_answer import Row, picture_of
 from limner_providers._openai_bill import bill_of
 from limner_providers._openai_client import Call, File
 from limner_providers._openai_read import Received
 from limner_providers._openai_wire import Target
-from limner_providers._sniff import Picture, picture_from_base64
+from limner_providers._sniff import Picture
 from limner_providers.base import ModelIdentity, ProducedImage, ProviderAnswer
 from limner_providers.errors import GenerationFailed, ProviderError
 from limner_providers.types import MIME, ImageRequest
@@ -105,9 +105,8 @@ async def _pictures(received: Received, order: Order) -> list[Picture | Provider
 
 
 def _decoded(row: Row, received: Received, order: Order) -> Picture | ProviderError:
-    text = row.text() if row.base64 is not None else row.url
     try:
-        return picture_from_base64(text or "", provider=order.provider, request_id=received.request_id)
+        return picture_of(row.base64 or row.url or "", provider=order.provider, request_id=received.request_id)
     except GenerationFailed as error:
         return error
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from limner_providers import _http_errors as words
-from limner_providers._openai_answer import NoJson, Row, load, piece_of, read_document, settings_of
+from limner_providers._openai_answer import Base64, NoJson, Row, load, picture_of, piece_of, read_document, settings_of
 from limner_providers._openai_errors import Asked, told_in_answer
 from limner_providers._openai_stream import EventReader, ServerEvent
-from limner_providers._sniff import picture_from_base64
 from limner_providers.base import OnEvent, PartialImage
 from limner_providers.errors import GenerationFailed, OutcomeUnknown, ProviderError
 
@@ -137,12 +136,12 @@ class _Teller:
         self.told = False
         self.warnings: list[str] = []
 
-    def __call__(self, base64: memoryview | str | None, index: Any) -> None:
+    def __call__(self, base64: Base64 | None, index: Any) -> None:
         self.told = True
         if self._on_event is None or base64 is None:
             return
         try:
-            picture = picture_from_base64(Row(base64=base64).text() or "")
+            picture = picture_of(base64)
         except GenerationFailed:
             return  # an unfinished picture that is none is no loss
         number = index if type(index) is int else 0

@@ -193,7 +193,7 @@ class OpenAIProvider:
         from limner_providers import _openai_make as make
 
         call = make.call_of(path_of(request), fields, files, most=_ROOM + _PICTURE_ROOM * (request.n + (partial or 0)))
-        received = await self._send(caller, call, request, target, limit, on_event)
+        received = await self._send(caller, call, request=request, target=target, limit=limit, on_event=on_event)
         order = make.Order(
             request=request,
             target=target,
@@ -228,7 +228,14 @@ class OpenAIProvider:
             await self._calls.close()
 
     async def _send(
-        self, caller: Caller, call: Call, request: ImageRequest, target: Target, limit: float, on_event: OnEvent | None
+        self,
+        caller: Caller,
+        call: Call,
+        *,
+        request: ImageRequest,
+        target: Target,
+        limit: float,
+        on_event: OnEvent | None,
     ) -> Received:
         from functools import partial
 
