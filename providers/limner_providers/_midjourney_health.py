@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from typing import Any
@@ -36,24 +37,21 @@ async def look_after(proxy: Proxy, *, models: tuple[str, ...]) -> Health:
         raise EngineUnavailable(message, remedy="Check base_url.", provider=proxy.name, retry_safe=False)
     guess: Dialect = "novicezk" if body else "trueai"
     missing: tuple[str, ...] = ()
-    if guess != proxy.dialect and await _speaks_trueai(proxy) == (guess == "trueai"):
+    if guess != proxy.dialect and await _speaks_trueai(proxy, nobody) == (guess == "trueai"):
         told = f"dialect: it speaks {guess} and is configured as {proxy.dialect}; set dialect: {guess}"
         missing = (f"{told}, or upscale, variation and inpaint will fail",)
     said = [f"speaks {guess if missing else proxy.dialect}", await _accounts(proxy)]
     return Health(latency=latency, detail=", ".join(filter(None, said)), models=models, missing=missing)
 
 
-async def _speaks_trueai(proxy: Proxy) -> bool:
-    """Say whether the proxy has a call that novicezk has not."""
+async def _speaks_trueai(proxy: Proxy, nobody: str) -> bool:
+    """Say whether the proxy has the call for a task's seed, which novicezk has not: it answers with a code."""
     try:
-        answer = await proxy.http.send(
-            "POST", "/mj/task/list-by-ids", json={"ids": []}, idempotent=True, timeout=_WITHIN
-        )
-    except ProviderError:
-        return proxy.dialect == "trueai"
-    if answer.status in {401, 403}:
-        raise answer.error()
-    return answer.ok
+        answer = await proxy.http.send("GET", f"/mj/task/{nobody}/image-seed", idempotent=True, timeout=_WITHIN)
+        told = json.loads(answer.body)
+    except (ProviderError, ValueError):
+        return False
+    return isinstance(told, dict) and type(told.get("code")) is int
 
 
 async def _accounts(proxy: Proxy) -> str:

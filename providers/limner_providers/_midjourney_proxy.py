@@ -18,7 +18,8 @@ from tenacity import (
     retry_if_result,
     stop_after_attempt,
     stop_never,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from limner_providers import _midjourney_wire as wire
@@ -281,7 +282,7 @@ class _Watch:
         self._proxy, self._job, self._deadline = proxy, job, deadline
         self._on_progress, self._confirm = on_progress, confirm
         first, longest = proxy.poll
-        self._usual = wait_exponential_jitter(initial=first, max=longest, exp_base=1.3, jitter=first / 4)
+        self._usual = wait_exponential(first, max=longest, exp_base=1.3) + wait_random(0, first / 4)
         self._seen: Task | None = None
         self._told: int | None = None
         self._bad = 0
