@@ -5,14 +5,18 @@ Declares what values they have and builds them; whole rules and packs are `langu
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import datetime
 
 from limner_policy import yaml_reading as nodes
+from limner_policy.amounts import INPUT_KINDS
 from limner_policy.conditions import FACTS
 from limner_policy.duties import KNOWN_DUTIES
 from limner_policy.licences.claims import FIGURES
 from limner_policy.pack import Effective, Example, Source
 from limner_policy.shapes import (
+    Amount,
     Choice,
     Day,
     Fraction,
@@ -32,6 +36,7 @@ ID = Text("an id of letters, digits, - _ and .", 64, re.compile(r"[A-Za-z][A-Za-
 NAME = Text("a name of small letters, digits and -", 64, re.compile(r"[a-z0-9][a-z0-9-]*"))
 LINE = Text("a text", 200)
 PROSE = Text("a text", 2_000)
+MODES = ("off", "audit", "warn", "enforce")
 VERDICT = Choice(tuple(verdict.value for verdict in Verdict))
 
 
@@ -62,6 +67,19 @@ SOURCE = Record(
     },
     _source,
 )
+
+
+def _mode_from(read: Reading) -> tuple[tuple[datetime, str], ...]:
+    ordered = sorted((start, mode) for mode, start in read.values.items())
+    for (start, mode), (other, twin) in itertools.pairwise(ordered):
+        if start == other:
+            raise read.fail(f"{mode} and {twin} begin at the same instant", "Give each its own date, or delete one")
+    if not ordered:
+        raise read.fail("names no mode", "Write {enforce: 2027-01-15}")
+    return tuple(ordered)
+
+
+MODE_FROM = Record("the dates of modes", {mode: Key(Moment()) for mode in MODES}, _mode_from)
 
 
 class Sources:
@@ -144,6 +162,8 @@ EXAMPLE_SCORE = Record(
     },
     lambda read: ((read.values["detector"], read.values["category"]), read.values["score"]),
 )
+EXAMPLE_AMOUNTS = ("n", "steps", "guidance_scale", "strength")
+_SIZE = Text("a size such as 1024x768", 19, re.compile(r"\d{1,9}x\d{1,9}", re.ASCII))
 _EXAMPLE_TEXT = Text("a text", 20_000, may_be_empty=True)
 
 
@@ -151,7 +171,19 @@ def _example(read: Reading) -> Example:
     facts = dict(read.values)
     expect, scores, as_of = facts.pop("expect"), dict(facts.pop("evidence", ())), facts.pop("as_of", None)
     parts, organisation = facts.pop("parts", ()), facts.pop("organisation", {})
-    return Example(Verdict(expect), facts, scores, as_of, read.node.line, parts, organisation)
+    tags, inputs = facts.pop("tags", ()), facts.pop("inputs", ())
+    facts |= {name: str(facts[name]) for name in EXAMPLE_AMOUNTS if name in facts}
+    return Example(
+        Verdict(expect),
+        facts,
+        scores,
+        as_of,
+        read.node.line,
+        parts,
+        tags=tags,
+        inputs=inputs,
+        organisation=organisation,
+    )
 
 
 EXAMPLE = Record(
@@ -165,6 +197,10 @@ EXAMPLE = Record(
         "parts": Key(ListOf(LINE, "names", 50)),
         "organisation": Key(FIGURES),
         **{fact: Key(LINE) for fact in FACTS},
+        "tags": Key(ListOf(LINE, "tags", 50)),
+        "inputs": Key(ListOf(Choice(INPUT_KINDS), "kinds of pictures", len(INPUT_KINDS))),
+        "size": Key(_SIZE),
+        **{name: Key(Amount()) for name in EXAMPLE_AMOUNTS},
     },
     _example,
 )

@@ -58,7 +58,7 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
         case = _Case(pack, given, texts, pack.organisation or claimed)
         for rule in pack.rules_of(given.stage):
             if rule.in_force(instant):
-                hits.extend(_hits(pack, rule, case))
+                hits.extend(_hits(pack, rule, rule.mode_at(instant), case))
     hits.sort(key=RuleHit.sort_key)
     combined = [hit for hit in hits if hit.combined]
     return Decision(
@@ -82,17 +82,17 @@ def _in_force(packs: Iterable[Pack], instant: datetime) -> list[Pack]:
     return sorted(once.values(), key=lambda pack: (pack.name, pack.version, pack.sha256))
 
 
-def _hits(pack: Pack, rule: Rule, case: _Case) -> tuple[RuleHit, ...]:
+def _hits(pack: Pack, rule: Rule, mode: str, case: _Case) -> tuple[RuleHit, ...]:
     try:
         finding = rule.when.find(case)
         if finding.truth is False:
             return ()
-        return (_hit(pack, rule, finding),)
+        return (_hit(pack, rule, mode, finding),)
     except Exception:  # noqa: BLE001 -- whatever breaks here must never become a pass
-        return (_hit(pack, rule, Finding(None), failed=True),)
+        return (_hit(pack, rule, mode, Finding(None), failed=True),)
 
 
-def _hit(pack: Pack, rule: Rule, finding: Finding, *, failed: bool = False) -> RuleHit:
+def _hit(pack: Pack, rule: Rule, mode: str, finding: Finding, *, failed: bool = False) -> RuleHit:
     unknown = finding.truth is None and not failed
     verdict = Verdict.DENY if failed else rule.if_unknown if unknown else rule.verdict
     return RuleHit(
@@ -102,7 +102,7 @@ def _hit(pack: Pack, rule: Rule, finding: Finding, *, failed: bool = False) -> R
         says=rule.says,
         severity=rule.severity,
         stage=rule.stage,
-        mode=rule.mode,
+        mode=mode,
         verdict=verdict,
         spans=finding.spans,
         evidence=finding.evidence,

@@ -18,6 +18,9 @@ from limner_policy.pack import Example, Pack, Rule
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PartFacts, PolicyInput, RequestFacts
 from limner_policy.verdicts import Decision, Verdict
 
+EXAMPLE_PARAMETERS = {"steps": "num_inference_steps", "guidance_scale": "guidance_scale", "strength": "strength"}
+"""An example's key → the parameter of the request that it stands for."""
+
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +66,7 @@ def judge_example(pack: Pack, rule: Rule, example: Example) -> Decision:
 
 
 def _awake(rule: Rule) -> Rule:
-    return dataclasses.replace(rule, mode="enforce")
+    return dataclasses.replace(rule, mode="enforce", mode_from=())
 
 
 def example_input(pack: Pack, rule: Rule, example: Example) -> PolicyInput:
@@ -78,8 +81,12 @@ def example_input(pack: Pack, rule: Rule, example: Example) -> PolicyInput:
             prompt=facts.get("prompt", ""),
             negative_prompt=facts.get("negative_prompt", ""),
             task=facts.get("task", "txt2img"),
+            size=facts.get("size"),
+            n=facts.get("n", "1"),
+            parameters={parameter: facts[name] for name, parameter in EXAMPLE_PARAMETERS.items() if name in facts},
+            inputs=example.inputs,
         ),
-        context=ContextFacts(**{name: facts[name] for name in CONTEXT_FACTS if name in facts}),
+        context=ContextFacts(**{name: facts[name] for name in CONTEXT_FACTS if name in facts}, tags=example.tags),
         candidate=_candidate(pack, rule, example, candidate),
         evidence=_evidence(pack, example),
     )

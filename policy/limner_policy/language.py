@@ -7,21 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from limner_policy import yaml_reading as nodes
-from limner_policy.clauses import EFFECTIVE, EXAMPLE, ID, LINE, NAME, PROSE, THEN, VERDICT, Basis, Sources
+from limner_policy.clauses import (
+    EFFECTIVE,
+    EXAMPLE,
+    ID,
+    LINE,
+    MODE_FROM,
+    MODES,
+    NAME,
+    PROSE,
+    THEN,
+    VERDICT,
+    Basis,
+    Sources,
+)
 from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, walk
 from limner_policy.licences.claims import ORGANISATION
 from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.organisation import Organisation
 from limner_policy.pack import ALWAYS, Effective, Rule, Source
-from limner_policy.shapes import Choice, Key, ListOf, Notes, Reading, Record, Text, suggestion
+from limner_policy.shapes import Choice, Key, ListOf, Moment, Notes, Reading, Record, Text, suggestion
 from limner_policy.types import STAGES
 from limner_policy.verdicts import Verdict
 from limner_policy.when import WHEN
 
-MODES = ("off", "audit", "warn", "enforce")
 SEVERITIES = ("low", "medium", "high", "critical")
 MAX_RULES = 1_000
 
@@ -48,6 +61,7 @@ class Header:
     sources: dict[str, Source]
     rules: tuple[RawRule, ...]
     organisation: Organisation | None = None
+    review_by: datetime | None = None
 
 
 RULE = Record(
@@ -62,7 +76,9 @@ RULE = Record(
         "severity": Key(Choice(SEVERITIES), required=True),
         "stage": Key(Choice(STAGES), required=True),
         "mode": Key(Choice(MODES)),
+        "mode_from": Key(MODE_FROM),
         "effective": Key(EFFECTIVE),
+        "review_by": Key(Moment()),
         "when": Key(WHEN, required=True),
         "then": Key(THEN, required=True),
         "if_unknown": Key(VERDICT),
@@ -104,6 +120,7 @@ def _header(read: Reading) -> Header:
         sources=values.get("sources", {}),
         rules=values.get("rules", ()),
         organisation=values.get("organisation"),
+        review_by=values.get("review_by"),
     )
 
 
@@ -115,6 +132,7 @@ PACK = Record(
         "title": Key(LINE, required=True),
         "owner": Key(LINE, required=True),
         "effective": Key(EFFECTIVE),
+        "review_by": Key(Moment()),
         "unknown_evidence": Key(Choice(("review", "deny"))),
         "organisation": Key(ORGANISATION),
         "sources": Key(Sources()),
@@ -129,6 +147,7 @@ def finish_rules(header: Header, notes: Notes) -> tuple[Rule, ...]:
     """Put sources and defaults into the rules and check what no single value shows; problems go into `notes`."""
     for raw in header.rules:
         _check_stage(raw, notes)
+        _check_mode_dates(raw, notes)
     return tuple(_finished(raw, header, notes) for raw in header.rules)
 
 
@@ -145,6 +164,16 @@ def _check_stage(raw: RawRule, notes: Notes) -> None:
         if isinstance(node, LicenceCondition) and stage == "request":
             told = f"`licence: {{{node.key}: …}}` is not known at the stage request"
             notes.add(where, f"{raw.path}.when", told, "Write `stage: candidate`", show=False)
+
+
+def _check_mode_dates(raw: RawRule, notes: Notes) -> None:
+    """A mode that begins outside the rule's own dates would never be met."""
+    dates, modes = raw.values.get("effective", ALWAYS), raw.values.get("mode_from", ())
+    for start, mode in modes:
+        if not dates.covers(start):
+            where = next(node for key, node in raw.node.pairs if key.text == "mode_from")
+            told = f"{mode} begins on {start.date()}, outside the rule's `effective` dates"
+            notes.add(where, f"{raw.path}.mode_from", told, "Move one of the dates", show=False)
 
 
 def _finished(raw: RawRule, header: Header, notes: Notes) -> Rule:
@@ -168,6 +197,8 @@ def _finished(raw: RawRule, header: Header, notes: Notes) -> Rule:
         if_unknown=Verdict(unknown) if unknown else header.unknown,
         examples=values.get("examples", ()),
         lines=(raw.node.line, raw.node.last_line),
+        mode_from=values.get("mode_from", ()),
+        review_by=values.get("review_by", header.review_by),
     )
 
 

@@ -56,6 +56,7 @@ def load_pack_bytes(data: bytes, name: str) -> Pack:
         file=name,
         matcher=matcher,
         organisation=header.organisation,
+        review_by=header.review_by,
     )
 
 

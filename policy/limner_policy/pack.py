@@ -55,6 +55,8 @@ class Example:
     line: int
     parts: tuple[str, ...] = ()
     """Names of further parts whose licences count: LoRAs, detectors, providers' kinds, licences."""
+    tags: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     organisation: Mapping[str, Any] = field(default_factory=dict)
     """Claims that stand instead of the pack's, as fields of `Organisation`."""
 
@@ -79,10 +81,24 @@ class Rule:
     if_unknown: Verdict
     examples: tuple[Example, ...]
     lines: tuple[int, int]
+    mode_from: tuple[tuple[datetime, str], ...] = ()
+    """From which instant (inclusive) another mode than `mode` holds, in the order of time."""
+    review_by: datetime | None = None
+    """The instant by which people have to look at the rule again; it decides nothing."""
+
+    def mode_at(self, instant: datetime) -> str:
+        """The mode at `instant`: that of the last date reached, else `mode`."""
+        reached = [mode for start, mode in self.mode_from if start <= instant]
+        return reached[-1] if reached else self.mode
+
+    @property
+    def modes(self) -> frozenset[str]:
+        """All modes that the rule has at some time."""
+        return frozenset((self.mode, *(mode for _, mode in self.mode_from)))
 
     def in_force(self, instant: datetime) -> bool:
         """Whether the rule's mode and dates let it be evaluated at `instant`."""
-        return self.mode != "off" and self.effective.covers(instant)
+        return self.mode_at(instant) != "off" and self.effective.covers(instant)
 
     @property
     def detectors(self) -> frozenset[str]:
@@ -108,16 +124,17 @@ class Pack:
     file: str = field(compare=False)
     matcher: Matcher = field(compare=False, repr=False)
     organisation: Organisation | None = field(default=None, compare=False)
+    review_by: datetime | None = field(default=None, compare=False)
     _by_stage: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the rules by stage once, as a judgement asks for one stage only."""
         for rule in self.rules:
-            if rule.mode != "off":
+            if rule.modes != {"off"}:
                 self._by_stage[rule.stage] = (*self._by_stage.get(rule.stage, ()), rule)
 
     def rules_of(self, stage: str) -> tuple[Rule, ...]:
-        """The rules of one stage that are not switched off, in the order of the file."""
+        """The rules of one stage that are not switched off for ever, in the order of the file."""
         return self._by_stage.get(stage, ())
 
     @property

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
 from limner_policy import yaml_reading as nodes
@@ -128,6 +129,18 @@ class Fraction:
             raise notes.fail(node, path, "has to be a number from 0 to 1 with at most 6 decimals", 'Write it as "0.80"')
         whole, _, decimals = text.partition(".")
         return f"{whole}.{decimals:0<6}"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number from 0 on in digits, with at most 6 decimals; exact."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> Decimal:
+        """Read it."""
+        text = Text("a number").read(node, path, notes)
+        if not re.fullmatch(r"(0|[1-9]\d{0,14})(\.\d{1,6})?", text, re.ASCII):
+            raise notes.fail(node, path, "has to be a number from 0 on", "Write the digits alone, such as 1024 or 7.5")
+        return Decimal(text)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from limner_policy import yaml_reading as nodes
+from limner_policy.amounts import AMOUNTS, INPUT_KINDS, AmountIs, InputsHave, TagsHave
 from limner_policy.conditions import (
     FACTS,
     TEXT_FIELDS,
@@ -27,7 +28,7 @@ from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
 from limner_policy.licences.terms import TERMS as LICENCE_TERMS
 from limner_policy.licences.values import LICENCE_ID
 from limner_policy.matching import compile_pattern, term_key
-from limner_policy.shapes import Choice, Fraction, Key, ListOf, Notes, Reading, Record, Text, suggestion
+from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Text, suggestion
 
 MAX_TERMS = 50_000
 
@@ -144,6 +145,32 @@ def _fact(name: str) -> Callable[[nodes.Node, str, Notes], Condition]:
     return Record(f"a condition on {name}", {"in": Key(_VALUES), "not_in": Key(_VALUES)}, build).read
 
 
+def _amount(name: str) -> Record[Condition]:
+    def build(read: Reading) -> AmountIs:
+        bounds = read.values
+        if not bounds:
+            raise read.fail("needs a bound", "Write one of: at_least, at_most, over, under")
+        lower = max((bounds[key] for key in ("at_least", "over") if key in bounds), default=None)
+        upper = min((bounds[key] for key in ("at_most", "under") if key in bounds), default=None)
+        if lower is not None and upper is not None and lower > upper:
+            raise read.fail("no number lies inside these bounds", "The upper one has to be the greater")
+        return AmountIs(name, **bounds)
+
+    keys = {key: Key(Amount()) for key in ("at_least", "at_most", "over", "under")}
+    return Record(f"a condition on {name}", keys, build)
+
+
+TAGS = Record(
+    "a condition on tags",
+    {"has": Key(_VALUES, required=True)},
+    lambda read: TagsHave(frozenset(map(folded_fact, read.values["has"]))),
+)
+INPUTS = Record(
+    "a condition on the pictures that were given",
+    {"has": Key(ListOf(Choice(INPUT_KINDS), "kinds", len(INPUT_KINDS)), required=True)},
+    lambda read: InputsHave(frozenset(read.values["has"])),
+)
+
 _YES_NO = Choice(("yes", "no"))
 _LICENCE_KEYS: dict[str, Key[Any]] = {
     "allows": Key(Choice(PERMISSIONS)),
@@ -180,5 +207,8 @@ PREDICATES: dict[str, Callable[[nodes.Node, str, Notes], Condition]] = {
     "evidence": EVIDENCE.read,
     **{name: _fact(name) for name in FACTS},
     "licence": LICENCE.read,
+    **{name: _amount(name).read for name in AMOUNTS},
+    "tags": TAGS.read,
+    "inputs": INPUTS.read,
 }
 """Predicate → its reader."""

@@ -16,7 +16,7 @@ from limner_policy.types import LicenceFacts, PartFacts
 
 def asks_for_licences(packs: Iterable[Pack]) -> bool:
     """Whether a rule of these packs looks at licence facts, so that they are worth having."""
-    rules = (rule for pack in packs for rule in pack.rules if rule.mode != "off")
+    rules = (rule for pack in packs for rule in pack.rules if rule.modes != {"off"})
     return any(isinstance(node, LicenceCondition) for rule in rules for node in walk(rule.when))
 
 
