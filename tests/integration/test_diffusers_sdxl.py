@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,76 +10,15 @@ import anyio
 import pytest
 
 from limner_providers import ImageRequest, ProviderAnswer
-from limner_providers._model_source import STARTER
 from limner_providers.diffusers import DiffusersProvider
 
 pytestmark = pytest.mark.torch
-WIDTH = 32
-
-
-def text_encoder(*, projected: bool) -> Any:
-    """Make a random text encoder for the starter's vocabulary."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    config = CLIPTextConfig(
-        vocab_size=4142,
-        hidden_size=WIDTH,
-        intermediate_size=37,
-        num_attention_heads=4,
-        num_hidden_layers=3,
-        max_position_embeddings=32,
-        bos_token_id=4140,
-        eos_token_id=4141,
-        pad_token_id=4141,
-        projection_dim=WIDTH,
-    )
-    return CLIPTextModelWithProjection(config) if projected else CLIPTextModel(config)
 
 
 @pytest.fixture(scope="module")
-def sdxl(tmp_path_factory: pytest.TempPathFactory) -> DiffusersProvider:
-    """Save a tiny random pipeline of two text encoders and give a provider of it."""
-    import torch
-    from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-    from diffusers.utils import logging
-    from transformers import CLIPTokenizer
-
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        sample_size=16,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        transformer_layers_per_block=(1, 2),
-        projection_class_embeddings_input_dim=6 * 8 + WIDTH,
-        cross_attention_dim=2 * WIDTH,
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(32, 32, 32, 64),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-    )
-    tokenizer = CLIPTokenizer.from_pretrained(STARTER / "tokenizer")
-    pipe = StableDiffusionXLPipeline(
-        vae=vae,
-        text_encoder=text_encoder(projected=False),
-        text_encoder_2=text_encoder(projected=True),
-        tokenizer=tokenizer,
-        tokenizer_2=tokenizer,
-        unet=unet,
-        scheduler=EulerDiscreteScheduler(),
-    )
-    folder: Path = tmp_path_factory.mktemp("sdxl") / "tiny-sdxl"
-    logging.disable_progress_bar()
-    pipe.save_pretrained(folder)
-    logging.enable_progress_bar()
-    return DiffusersProvider("xl", model=str(folder), threads=1)
+def sdxl(tiny_folder: Callable[[str], Path]) -> DiffusersProvider:
+    """Give a provider of a tiny random pipeline with two text encoders."""
+    return DiffusersProvider("xl", model=str(tiny_folder("StableDiffusionXLPipeline")), threads=1)
 
 
 def make(provider: DiffusersProvider, seeds: list[int], **fields: Any) -> ProviderAnswer:

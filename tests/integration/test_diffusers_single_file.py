@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from limner_providers import ImageRequest, ProviderAnswer
 from limner_providers._model_source import STARTER
 from limner_providers.diffusers import DiffusersProvider
+from limner_providers.types import TASKS
 
 pytestmark = pytest.mark.torch
 
@@ -93,9 +95,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def make(provider: DiffusersProvider) -> ProviderAnswer:
+def make(provider: DiffusersProvider, **fields: Any) -> ProviderAnswer:
     """Make one picture in two steps."""
-    request = ImageRequest(prompt="red apple", num_inference_steps=2, guidance_scale=3)
+    request = ImageRequest.build(**{"prompt": "red apple", "num_inference_steps": 2, "guidance_scale": 3} | fields)
 
     async def call() -> ProviderAnswer:
         return await provider.generate(request, seeds=[7])
@@ -103,11 +105,34 @@ def make(provider: DiffusersProvider) -> ProviderAnswer:
     return anyio.run(call)
 
 
-def test_a_single_file_draws_the_pictures_of_the_folder_it_came_from(checkpoint: Path) -> None:
-    """The same weights in the other layout are the same model, and have a digest of their own."""
+def fields_of(task: str) -> dict[str, Any]:
+    """Give what a task needs beside its prompt, and a strength that both kinds of a model take alike."""
+    import numpy as np
+
+    image = np.arange(40 * 48 * 3, dtype=np.uint32).reshape(40, 48, 3).astype(np.uint8)
+    if task == "txt2img":
+        return {}
+    further: dict[str, dict[str, Any]] = {
+        "inpaint": {"mask": image[..., 0]},
+        "outpaint": {"margins": {"left": 8}},
+        "upscale": {"scale": 1.5},
+    }
+    return {"task": task, "image": image, "strength": 0.9} | further.get(task, {})
+
+
+@pytest.fixture(scope="module")
+def providers(checkpoint: Path) -> tuple[DiffusersProvider, DiffusersProvider]:
+    """Give providers of the single file and of the folder it came from."""
     single = DiffusersProvider(model=str(checkpoint), config="config", base_folder=checkpoint.parent, threads=1)
-    folder = DiffusersProvider(threads=1)
-    ours, theirs = make(single), make(folder)
+    return single, DiffusersProvider(threads=1)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_single_file_draws_the_pictures_of_the_folder_it_came_from(
+    providers: tuple[DiffusersProvider, DiffusersProvider], task: str
+) -> None:
+    """The same weights in the other layout are the same model, in every task, and have a digest of their own."""
+    ours, theirs = (make(provider, **fields_of(task)) for provider in providers)
     assert ours.images[0].data == theirs.images[0].data
     assert ours.model.name == "emoji"
     assert ours.model.sha256 not in {None, theirs.model.sha256}
