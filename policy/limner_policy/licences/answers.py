@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from limner_policy.licences.organisation import UNSAID, Organisation
 from limner_policy.licences.terms import CEILINGS, COMMERCIAL, TERMS
@@ -24,8 +25,7 @@ NOT_RECORDED = "the facts do not record it"
 SILENT = "its text says nothing of it"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What one licence of one part comes to on one term; `truth` None is unknown."""
 
     truth: bool | None

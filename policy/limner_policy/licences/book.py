@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +31,13 @@ class _Shelf:
         self._lower = data.lower()
 
     def mentions(self, name: str) -> bool:
-        return name.lower().encode() in self._lower
+        """Whether the name stands in the file as a word of its own; `MIT` does not stand in "limited"."""
+        word = rb"(?<![\w./:@+-])%b(?![\w./:@+-])" % re.escape(name.lower().encode())
+        return re.search(word, self._lower) is not None
+
+    def seems_to_define(self, name: str) -> bool:
+        """Whether a row of this very id seems to stand here: only a hint where to look first."""
+        return re.search(rb"\bid: *[\"']?%b\b" % re.escape(name.lower().encode()), self._lower) is not None
 
     @functools.cached_property
     def rows(self) -> FactsFile:
@@ -50,11 +57,22 @@ class _Shelf:
 
 
 class Book:
-    """Facts files in the order in which they are searched: where two have a name, the first one's row counts."""
+    """Facts files, one's own and the common ones: where both have a name, one's own row counts."""
 
-    def __init__(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Keep the files' bytes by name; they are read when they are needed."""
-        self._shelves = [_Shelf(file, data) for file, data in files]
+    def __init__(self, files: Iterable[tuple[str, bytes]], *, before: Iterable[tuple[str, bytes]] = ()) -> None:
+        """Keep the files' bytes by name; they are read when they are needed. `before` are searched first."""
+        self._own = [_Shelf(file, data) for file, data in before]
+        self._common = [_Shelf(file, data) for file, data in files]
+
+    @property
+    def _shelves(self) -> list[_Shelf]:
+        return [*self._own, *self._common]
+
+    def _mentioning(self, name: str) -> Iterator[_Shelf]:
+        yield from (shelf for shelf in self._own if shelf.mentions(name))
+        common = [shelf for shelf in self._common if shelf.mentions(name)]
+        # No two of the common files have a name, so that the likeliest may be read first.
+        yield from sorted(common, key=lambda shelf: not shelf.seems_to_define(name))
 
     def licence(self, name: str) -> tuple[Licence, FactsFile] | None:
         """The licence of that id or alias, in any case of letters, and the file it stands in.
@@ -62,8 +80,8 @@ class Book:
         Raises:
             PolicyFileError: a file in which the name stands is broken.
         """
-        for shelf in self._shelves:
-            if shelf.mentions(name) and (row := shelf.licences.get(name.casefold())):
+        for shelf in self._mentioning(name):
+            if row := shelf.licences.get(name.casefold()):
                 return row, shelf.rows
         return None
 
@@ -81,8 +99,8 @@ class Book:
             PolicyFileError: a file in which the name stands is broken.
         """
         wanted = None if roles is None else frozenset(roles)
-        for shelf in self._shelves:
-            found = shelf.subjects.get(name.casefold(), []) if shelf.mentions(name) else []
+        for shelf in self._mentioning(name):
+            found = shelf.subjects.get(name.casefold(), [])
             rows = [row for row in found if (wanted is None or row.role in wanted) and _holds(row, instant)]
             if rows:
                 return min(rows, key=lambda row: row.role != "provider"), shelf.rows
@@ -136,8 +154,7 @@ def load_book(paths: Iterable[str | Path]) -> Book:
     """
     own = list(_contents(file for path in map(Path, paths) for file in _files(path)))
     _no_twins(Book(own).files())
-    embedded = embedded_book()
-    return Book([*own, *((shelf.file, shelf.data) for shelf in embedded._shelves)])  # noqa: SLF001 -- its own class
+    return Book(_contents(_files(FOLDER)), before=own)
 
 
 def _files(path: Path) -> list[Path]:
