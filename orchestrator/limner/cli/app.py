@@ -42,7 +42,7 @@ def common(
 
 
 app.command("init")(init.init)
-app.command("generate")(generate.generate)
+generate.add_to(app)
 app.command("verify")(verify.verify)
 app.add_typer(providers.app, name="providers")
 policy_tools.add_to(policy.app)

@@ -214,19 +214,32 @@ def recover(
     finish: Annotated[
         bool, typer.Option("--finish", help="Take each one to its end: seal what was produced, end what was not.")
     ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch results that arrived after all, where an engine keeps them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which requests are unfinished (those that another process works on are not among them)."""
+    """Say which requests are unfinished (those that another process works on are not among them).
+
+    With --fetch the engines are asked for the results of work that they took and whose answer was lost, also for
+    requests that ended as unknown. Nothing is ever sent again.
+    """
+    from limner.recovery import fetchable_records
     from limner.recovery import recover as recover_all
 
-    found = recover_all(context.obj, finish=finish)
+    found = recover_all(context.obj, finish=finish, fetch=fetch)
+    waiting = [] if fetch else fetchable_records(context.obj)
     if as_json:
-        emit_json({"unfinished": [vars(f) for f in found]})
+        emit_json({"unfinished": [vars(f) for f in found], "fetchable": waiting})
         return
+    if waiting:
+        err().print(
+            f"{len(waiting)} ended as unknown, and the engine may still have the result: `limner audit recover --fetch`"
+        )
     if not found:
         out().print("Nothing is unfinished.")
         return
-    if finish:
+    if finish or fetch:
         rows = [(f.record, f.state, f.means, f.outcome) for f in found]
         out().print(table("Unfinished requests", ("record", "state", "what it means", "done now"), rows))
         return

@@ -105,16 +105,43 @@ def fail(error: Exception, *, as_json: bool) -> int:
         decision = getattr(error, "decision", None)
         if decision is not None:
             body |= {"decision": decision.to_leaf(), "user_message": getattr(error, "user_message", "")}
-        emit_json(body)
+        emit_json(body | _details(error))
         return code
     console = err()
     console.print(f"[bold red]{type(error).__name__}[/bold red]", end=" ")
     console.print(plain(str(error), lines=True), markup=False)
-    for note in getattr(error, "__notes__", ()):
+    for note in (*_moderation(error), *getattr(error, "__notes__", ())):
         console.print(f"  {plain(note)}", markup=False)
     if record_id:
         console.print(f"  record {record_id} (see `limner audit show {record_id}`)", markup=False)
     return code
+
+
+def _moderation(error: Exception) -> tuple[str, ...]:
+    """Say at which stage an engine's own moderation refused, and for what."""
+    from limner.errors import ModerationBlocked
+
+    if not isinstance(error, ModerationBlocked):
+        return ()
+    found = ", ".join(error.categories) or "no category named"
+    return (f"refused at the {error.stage or 'unnamed'} stage: {found}",)
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    """What an error of an engine says beside its message, for scripts."""
+    from limner.errors import ModelRetired, ModerationBlocked, ProviderError, UnsupportedRequest
+
+    if not isinstance(error, ProviderError):
+        return {}
+    found: dict[str, Any] = {"provider": error.provider, "request_id": error.request_id, "job": error.job}
+    found |= {"may_have_billed": error.may_have_billed, "notes": list(getattr(error, "__notes__", ()))}
+    if isinstance(error, UnsupportedRequest):
+        found |= {"field": error.field, "able": list(error.able)}
+    if isinstance(error, ModerationBlocked):
+        found["moderation"] = {"stage": error.stage, "categories": list(error.categories)}
+    if isinstance(error, ModelRetired):
+        found["successor"] = error.successor
+    return found
 
 
 def report_json(report: AuditReport) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _LEADS_TO = {
     "judged:request": "judge request",
     "planned": "plan",
     "attempted": "check",
+    "submitted": "commit, attempt",
     "produced": "commit, attempt",
     "attempt_failed": "commit, attempt",
     "judged:image": "judge images",

@@ -25,6 +25,10 @@ _MEANS = {
         "it was sent, and no answer was kept; it may have been billed",
         "compare with the provider's own list of jobs; `limner audit recover --finish` ends it as unknown",
     ),
+    "submitted": (
+        "its engine took the work, and no answer was kept; it may have been billed",
+        "`limner audit recover --fetch` asks for the result where the engine keeps it; `--finish` ends it as unknown",
+    ),
     "attempt_failed": ("an attempt failed", "`limner audit recover --finish` takes it to its end"),
     "produced": ("the pictures are kept, not yet judged and sealed", "`limner audit recover --finish` seals them"),
     "judged:image": ("the pictures are kept, not yet all sealed", "`limner audit recover --finish` seals them"),

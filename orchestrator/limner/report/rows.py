@@ -110,7 +110,8 @@ def _outcome(entry: Entry) -> Row:
     price = {"amount": cost["amount"], "currency": cost["currency"]} if cost else {}
     if entry.step == "produced":
         model = {"model": data["model"]["name"], "sha256": data["model"]["sha256"], "licence": data["model"]["licence"]}
-        return {"outcome": "produced", "billing": "known" if cost else "unknown"} | model | price
+        # A result that was fetched later takes the place of the failure before it.
+        return {"outcome": "produced", "error": None, "billing": "known" if cost else "unknown"} | model | price
     nothing = "unknown" if data.get("may_have_billed", True) else "nothing"
     outcome = "unknown" if data["error"] == "OutcomeUnknown" else "failed"
     return {"outcome": outcome, "error": data["error"], "billing": "known" if cost else nothing} | price
@@ -118,27 +119,27 @@ def _outcome(entry: Entry) -> Row:
 
 def image_rows(entries: Sequence[Entry]) -> Iterator[Row]:
     """Give a row for each produced picture: its seed, size, verdict, and whether it was sealed and handed out."""
-    produced = next((e for e in reversed(entries) if e.step == "produced"), None)
-    if produced is None:
-        return
-    engine = next(e for e in reversed(entries) if e.step == "attempted")
+    sent = {e.data["attempt"]: e for e in entries if e.step == "attempted"}
     verdicts = {e.data["image"]: e for e in entries if e.step == "judged" and e.data["stage"] == "image"}
     sealed = {e.data["image"]: e for e in entries if e.step == "sealed"}
-    handed = next((e.data["images"] for e in entries if e.step == "delivered"), ())
-    for facts in produced.data["images"]:
-        number = facts["image"]
-        judged, seal = verdicts.get(number), sealed.get(number)
-        yield {
-            "record": produced.record,
-            "image": number,
-            "seed": facts["seed"],
-            "size": facts["size"],
-            "mime": facts["mime"],
-            "provider": engine.data["provider"],
-            "model": produced.data["model"]["name"],
-            "verdict": judged.data["verdict"] if judged else None,
-            "sealed": seal is not None,
-            "sealed_index": seal.index if seal else None,
-            "development": bool(seal.data["development"]) if seal else None,
-            "delivered": number in handed,
-        }
+    delivered = next((e.data for e in entries if e.step == "delivered"), {})
+    handed = {*delivered.get("images", ()), *delivered.get("surplus", ())}
+    for produced in (e for e in entries if e.step == "produced"):
+        engine = sent.get(produced.data.get("attempt"), next(reversed(sent.values())))
+        for facts in produced.data["images"]:
+            number = facts["image"]
+            judged, seal = verdicts.get(number), sealed.get(number)
+            yield {
+                "record": produced.record,
+                "image": number,
+                "seed": facts["seed"],
+                "size": facts["size"],
+                "mime": facts["mime"],
+                "provider": engine.data["provider"],
+                "model": produced.data["model"]["name"],
+                "verdict": judged.data["verdict"] if judged else None,
+                "sealed": seal is not None,
+                "sealed_index": seal.index if seal else None,
+                "development": bool(seal.data["development"]) if seal else None,
+                "delivered": number in handed,
+            }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from limner.steps.asking import asked
 from limner.steps.pictures import Picture
 from limner.stopping import Stop
-from limner_providers.base import JobAccepted, Progress
+from limner_providers.base import JobAccepted, Progress, Resumable
 from limner_providers.errors import GenerationFailed, ModerationBlocked, OutcomeUnknown, ProviderError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def call(record: Record, it: Call) -> int:
     started = time.perf_counter_ns()
     try:
         answer = await _ask(record, it, number)
-        made = await asyncio.to_thread(_pictures, record, it, number, answer)
+        made = await asyncio.to_thread(take_over, record, it, number, answer)
         if not made:
             raise _nothing(it, answer)
     except ProviderError as error:
@@ -103,7 +103,7 @@ async def _ask(record: Record, it: Call, number: int) -> ProviderAnswer:
                 seeds=it.seeds,
                 timeout=what.timeout,
                 end_user=_end_user(what.context.user),
-                on_event=_Listener(record, number, it),
+                on_event=_listener(record, number, it),
             )
     except ProviderError:
         raise
@@ -118,6 +118,12 @@ async def _ask(record: Record, it: Call, number: int) -> ProviderAnswer:
 def _end_user(user: str | None) -> str | None:
     """Give an opaque id of who asks: the same for the same user, and no name."""
     return None if user is None else hashlib.sha256(f"limner.end_user\n{user}".encode()).hexdigest()
+
+
+def _listener(record: Record, number: int, it: Call) -> _Listener | None:
+    """Listen where somebody wants to know, or a job's name is worth something: engines may charge for telling."""
+    wanted = record.memory.get("on_progress") is not None or isinstance(it.provider, Resumable)
+    return _Listener(record, number, it) if wanted else None
 
 
 class _Listener:
@@ -142,7 +148,7 @@ class _Listener:
             self._told(Progress(step=event.step, steps=event.steps, image=image, images=self._it.total))
 
 
-def _pictures(record: Record, it: Call, number: int, answer: ProviderAnswer) -> list[Picture]:
+def take_over(record: Record, it: Call, number: int, answer: ProviderAnswer) -> list[Picture]:
     """Take the pictures over, each decoded once; what is none is left out, and missing at the end.
 
     Surplus ones are numbered after all those that were asked for.
