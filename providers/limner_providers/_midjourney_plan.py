@@ -54,6 +54,7 @@ class Plan:
         flags: the parameters behind the prompt, without texts of the user's.
         seed: the seed that was sent, None where none could be.
         escaped: whether the prompt's dashes or brackets were changed.
+        notes: what the caller should know.
     """
 
     call: str
@@ -64,6 +65,7 @@ class Plan:
     flags: tuple[str, ...] = ()
     seed: int | None = None
     escaped: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def plan_imagine(settings: Settings, request: ImageRequest, seed: int, urls: Mapping[str, Sequence[str]]) -> Plan:
@@ -99,25 +101,24 @@ def plan_change(settings: Settings, request: ImageRequest) -> Plan:
     origin = _origin(settings, request)
     if chosen := request.extra.get("midjourney", {}).get("speed"):
         raise _unsupported(settings, "extra.midjourney.speed", chosen, "work on a picture takes its speed.")
-    if request.prompt:
+    if request.prompt and request.task != "upscale":
         raise _no_prompt(settings, request, "this proxy changes a picture without a prompt.")
     index = _index(settings, request.origin.index if request.origin else 1)
-    return Plan(call="change", body={"taskId": origin, "action": request.task.upper(), "index": index}, origin=origin)
+    body = {"taskId": origin, "action": request.task.upper(), "index": index}
+    return Plan(call="change", body=body, origin=origin, notes=_unused_prompt(request))
 
 
 def plan_action(settings: Settings, request: ImageRequest, parent: Task) -> Plan:
-    """Plan trueai's upscale, variation or inpaint of a picture, by the buttons that its task has."""
+    """Plan trueai's upscale, variation or inpaint of a picture, by the buttons that `parent`, its task, has."""
     origin = _origin(settings, request)
     button = _button(settings, request, parent)
-    body: dict[str, Any] = {"taskId": origin, "customId": button}
+    body: dict[str, Any] = {"taskId": parent.job, "customId": button}
     speed = chosen_speed(settings, request)
+    if request.task == "upscale":
+        return Plan(call="action", body=body, speed=speed, origin=origin, notes=_unused_prompt(request))
     text, negative, escaped = _texts(settings, request)
     flags = _options(settings, request)
     prompt = join(text, [*flags, *([f"--no {negative}"] if negative else [])], provider=settings.provider)
-    if request.task == "upscale":
-        if prompt:
-            raise _no_prompt(settings, request, "an upscale takes no prompt.")
-        return Plan(call="action", body=body, speed=speed, origin=origin)
     if not text and prompt:
         raise _no_prompt(settings, request, "parameters alone, without a prompt, change nothing here.")
     dialog: dict[str, Any] = {"prompt": prompt}
@@ -131,6 +132,21 @@ def plan_action(settings: Settings, request: ImageRequest, parent: Task) -> Plan
     return Plan(
         call="action", body=body, dialog=dialog, speed=speed, origin=origin, flags=tuple(flags), escaped=escaped
     )
+
+
+def plan_single(settings: Settings, request: ImageRequest, parent: Task) -> Plan | None:
+    """Plan the upscale that a picture of a grid needs before it can be painted into; None: it needs none.
+
+    It only takes the picture out of its grid.
+    """
+    can = any(button.startswith("MJ::Inpaint::") for button in parent.buttons)
+    index = _index(settings, request.origin.index if request.origin else 1)
+    start = f"MJ::JOB::upsample::{index}::"
+    button = next((one for one in parent.buttons if one.startswith(start) and len(one) <= 200), None)
+    if request.task != "inpaint" or can or button is None:
+        return None
+    speed = chosen_speed(settings, request)
+    return Plan(call="action", body={"taskId": parent.job, "customId": button}, speed=speed, origin=parent.job)
 
 
 def check_task(settings: Settings, request: ImageRequest) -> None:
@@ -297,7 +313,7 @@ def _button(settings: Settings, request: ImageRequest, parent: Task) -> str:
     index = _index(settings, request.origin.index if request.origin else 1)
     wanted: list[str]
     if request.task == "inpaint":
-        wanted, missing = ["MJ::Inpaint::"], "only a single picture can be painted into: upscale it first."
+        wanted, missing = ["MJ::Inpaint::"], "the proxy offers no painting into this picture."
     elif request.task == "variation":
         strength = "low" if asked.get("vary") == "subtle" else "high"
         wanted = [f"MJ::JOB::variation::{index}::", f"MJ::JOB::{strength}_variation::"]
@@ -313,6 +329,11 @@ def _button(settings: Settings, request: ImageRequest, parent: Task) -> str:
             if button.startswith(head) and tail in button and len(button) <= 200:
                 return button
     raise _unsupported(settings, "origin", f"(job {parent.job}, picture {index})", missing, _AGAIN)
+
+
+def _unused_prompt(request: ImageRequest) -> tuple[str, ...]:
+    """Say that an upscale, which keeps what the picture shows, used no prompt."""
+    return ("an upscale takes no prompt: the one given was not used",) if request.prompt else ()
 
 
 def _no_prompt(settings: Settings, request: ImageRequest, why: str) -> UnsupportedRequest:

@@ -16,12 +16,13 @@ from limner_providers._midjourney_plan import (
     plan_action,
     plan_change,
     plan_imagine,
+    plan_single,
 )
 from limner_providers._midjourney_proxy import Proxy
 from limner_providers._midjourney_result import Results
 from limner_providers._midjourney_wire import EXISTED, Submitted, Task
 from limner_providers.base import Event, JobAccepted, OnEvent, Progress, ProviderAnswer
-from limner_providers.errors import GenerationFailed, UnsupportedRequest
+from limner_providers.errors import GenerationFailed, ProviderError, UnsupportedRequest
 from limner_providers.types import ImageRequest
 
 _SEED_WITHIN = 5.0  # seconds; the proxy asks Midjourney by a private message, which may never be answered
@@ -69,6 +70,7 @@ class Work:
         self._deadline, self._teller, self._seed_lookup = deadline, teller, seed_lookup
         self._warnings: list[str] = []
         self._timings: dict[str, int] = {}
+        self._dialog_opened = False
 
     async def carry_out(self, seed: int) -> ProviderAnswer:
         """Submit it and wait for it; `seed` is sent where a prompt is. Raises as `MidjourneyProvider.generate`."""
@@ -101,7 +103,25 @@ class Work:
             return plan_imagine(settings, request, seed, await self._uploaded())
         if settings.dialect == "novicezk":
             return plan_change(settings, request)
-        return plan_action(settings, request, await self._parent())
+        parent = await self._parent()
+        single = plan_single(settings, request, parent)
+        if single is not None:
+            parent = await self._taken_out(single)
+        return plan_action(settings, request, parent)
+
+    async def _taken_out(self, plan: Plan) -> Task:
+        """Take a picture out of its grid, so that it can be painted into; the work that was asked for comes after."""
+        state = self._proxy.new_state()
+        try:
+            submitted = await self._proxy.submit(
+                plan.call, plan.body, speed=plan.speed, state=state, deadline=self._deadline, origin=plan.origin
+            )
+            task = await self._proxy.wait(submitted.job or "", deadline=self._deadline, on_progress=lambda _: None)
+        except ProviderError as error:
+            error.job = None  # whoever fetches this job later would get a picture that nobody asked for
+            raise
+        self._warnings.append("the picture was taken out of its grid by an upscale first")
+        return task
 
     async def _uploaded(self) -> dict[str, list[str]]:
         """Lay style and character references where Midjourney can read them."""
@@ -126,6 +146,7 @@ class Work:
         """Wait for the task, and answer the dialog that it may open."""
 
         async def confirm() -> None:
+            self._dialog_opened = True
             empty = {"prompt": plan.body.get("prompt", "")}
             dialog = plan.dialog if plan.dialog is not None else empty
             await self._proxy.confirm(job, dialog, speed=plan.speed, deadline=self._deadline)
@@ -166,8 +187,7 @@ class Work:
             images, said = await self._results.fetch(task, self._request, self._deadline)
         seed = str(plan.seed) if plan is not None and plan.seed is not None else await self._seed(task)
         self._warnings += said
-        if plan is not None and plan.escaped:
-            self._warnings.append("dashes or brackets of the prompt were written otherwise, as asked")
+        self._warnings += _notes(plan, dialog=self._dialog_opened) if plan is not None else ()
         if self._teller.trouble is not None:
             self._warnings.append(self._teller.trouble)
         speed = task.speed or (plan.speed if plan is not None else None)
@@ -194,6 +214,16 @@ class Work:
             return task.seed
         left = self._deadline - anyio.current_time()
         return await self._proxy.seed(task.job, timeout=min(_SEED_WITHIN, left))
+
+
+def _notes(plan: Plan, *, dialog: bool) -> list[str]:
+    """Say how what was carried out differs from what was asked."""
+    notes = list(plan.notes)
+    if plan.escaped:
+        notes.append("dashes or brackets of the prompt were written otherwise, as asked")
+    if plan.dialog is not None and plan.dialog.get("prompt") and not dialog:
+        notes.append("the proxy asked for no prompt (remix is off): the one given was not used")
+    return notes
 
 
 class _Clock:

@@ -199,6 +199,32 @@ async def test_an_inpainting_changes_only_what_is_white(
 
 
 @only_trueai
+async def test_a_picture_of_a_grid_is_taken_out_and_painted_into(
+    midjourney_server: MjServer, provider: MidjourneyProvider
+) -> None:
+    """One request is enough, and it is said; the job that is told is the painting's."""
+    grid = await imagine(provider)
+    mask = np.full((64, 64), 255, np.uint8)
+    told: list[Any] = []
+    painted = await imagine(
+        provider, prompt="a hat", task="inpaint", mask=mask, origin=origin(grid, 3), on_event=told.append
+    )
+    jobs = [event.job for event in told if isinstance(event, JobAccepted)]
+    assert jobs == [painted.images[0].job]
+    task = midjourney_server.app.tasks[jobs[0]]
+    assert (task.action, task.parent.index if task.parent else 0) == ("INPAINT", 3)
+    assert painted.warnings == ("the picture was taken out of its grid by an upscale first",)
+
+
+@only_trueai
+async def test_a_variation_says_where_its_prompt_was_not_used(provider: MidjourneyProvider) -> None:
+    """An account without remix opens no dialog: the pictures are paid for, and it is said."""
+    grid = await imagine(provider)
+    answer = await imagine(provider, prompt="a pear", task="variation", origin=origin(grid))
+    assert answer.warnings == ("the proxy asked for no prompt (remix is off): the one given was not used",)
+
+
+@only_trueai
 async def test_a_dialog_whose_answer_is_lost_is_decided_by_the_task(
     midjourney_server: MjServer, provider: MidjourneyProvider
 ) -> None:

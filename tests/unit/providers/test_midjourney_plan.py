@@ -22,6 +22,7 @@ from limner_providers._midjourney_plan import (
     plan_action,
     plan_change,
     plan_imagine,
+    plan_single,
     white_changes,
 )
 from limner_providers._midjourney_result import quadrants
@@ -193,11 +194,10 @@ def test_an_inpainting_answers_the_dialog_with_mask_and_prompt() -> None:
 @pytest.mark.parametrize(
     ("fields", "parent", "field", "words"),
     [
-        ({"task": "inpaint", "prompt": "b", "mask": MASK}, GRID, "origin", "upscale it first"),
+        ({"task": "inpaint", "prompt": "b", "mask": MASK}, GRID, "origin", "no painting into"),
         ({"task": "upscale"}, grid(), "origin", "no such upscale"),
         ({"task": "upscale", "extra": {"midjourney": {"upscaler": "subtle"}}}, GRID, "origin", "no such upscale"),
         ({"task": "variation"}, grid("MJ::JOB::variation::1::h"), "origin", "no variation"),
-        ({"task": "upscale", "prompt": "b"}, GRID, "prompt", "takes no prompt"),
         (
             {"task": "upscale", "origin": ImageOrigin(provider="other", job="7")},
             GRID,
@@ -236,6 +236,24 @@ def test_what_a_task_cannot_take_is_refused_by_name(fields: dict[str, Any], fiel
     with pytest.raises(UnsupportedRequest) as caught:
         check_task(settings(), ImageRequest.build(**{"origin": ORIGIN, **fields}))
     assert caught.value.field == field
+
+
+def test_a_picture_of_a_grid_is_taken_out_before_it_is_painted_into() -> None:
+    """Only a single picture has the button; the upscale that makes one changes nothing of it."""
+    inpaint = ImageRequest(task="inpaint", prompt="b", mask=MASK, origin=ORIGIN)
+    plan = plan_single(settings(), inpaint, GRID)
+    assert plan is not None
+    assert plan.body == {"taskId": "77", "customId": "MJ::JOB::upsample::2::h"}
+    assert plan_single(settings(), inpaint, SINGLE) is None
+    assert plan_single(settings(), ImageRequest(task="variation", origin=ORIGIN), GRID) is None
+
+
+def test_an_upscale_says_that_it_used_no_prompt() -> None:
+    """It shows what the picture shows, whatever is said."""
+    request = ImageRequest(task="upscale", prompt="--b", origin=ORIGIN)
+    for plan in (plan_change(settings("novicezk"), request), plan_action(settings(), request, GRID)):
+        assert plan.notes == ("an upscale takes no prompt: the one given was not used",)
+        assert "--b" not in str(plan.body)
 
 
 @pytest.mark.parametrize("fields", [{"prompt": "b"}, {"extra": {"midjourney": {"speed": "fast"}}}])
