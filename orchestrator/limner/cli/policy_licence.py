@@ -1,23 +1,24 @@
-"""`limner policy licence NAME…`: what may be done with a model, a licence, a provider, by this organisation, and why."""
+"""`limner policy licence NAME…`: what this organisation may do with a model, a licence, a provider, and why."""
 
 from __future__ import annotations
 
 import difflib
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.output import emit_json, out, paint, plain, table
+from limner.cli.output import emit_json, out, plain, table
 from limner.cli.policy import AsJson
 
 if TYPE_CHECKING:
     from limner_policy.licences import Book, Organisation
+    from limner_policy.licences.listing import RowState
     from limner_policy.licences.report import LicenceReport, Line
-    from limner_policy.licences.rows import FactsFile, Licence, Subject
 
 _WIDTH = 100
 _VERDICTS = {
@@ -51,6 +52,7 @@ def licence(
     from limner.errors import ConfigInvalid
     from limner.policy_tools.instants import instant
     from limner_policy.licences import embedded_book, load_book
+    from limner_policy.licences.listing import rows_behind
 
     moment = instant(as_of, "--as-of", end_of_day=True) if as_of is not None else None
     today = date.fromisoformat(moment[:10]) if moment else datetime.now(UTC).date()
@@ -64,10 +66,11 @@ def licence(
         raise ConfigInvalid("no model, licence, provider or detector is named.", remedy="Name one, or give --list.")
     _checked_region(region)
     found = _report(context, book, names, region=region, moment=moment, packs=pack)
+    rows = rows_behind(found.parts, book, today, stale_days)
     if as_json:
-        emit_json(found.to_json() | {"rows": [*_rows_json(book, found, today, stale_days)]})
+        emit_json(found.to_json() | {"rows": [asdict(row) for row in rows]})
     else:
-        for line in _told(found, book, today, stale_days):
+        for line in _told(found, rows):
             out().print(line, markup=False, highlight=False)
     if found.commercial != "yes":
         raise typer.Exit(1)
@@ -115,17 +118,19 @@ def _organisation(context: typer.Context, paths: list[Path] | None, moment: str 
     return agreed(pack.organisation for pack in packs if pack.effective.covers(at))
 
 
-def _told(found: LicenceReport, book: Book, today: date, stale_days: int) -> Iterator[str]:
+def _told(found: LicenceReport, rows: Iterable[RowState]) -> Iterator[str]:
     yield f"{plain(' + '.join(part.name for part in found.parts))}: {_VERDICTS[found.commercial]}"
     yield from _indented(f"for {_claimed(found.organisation)}", "  ")
     for line in found.because:
-        yield from _line(line, "  ")
+        parts = ", ".join(dict.fromkeys(f"{use['part']} ({use['role']})" for use in line.deciding))
+        asked = f" ({line.asked.replace('_', ' ')})" if line.asked else ""
+        yield from _indented(f"because {line.term}{asked} is {line.answer}: {parts or 'nothing is known'}", "  ")
     yield "\npermissions"
     for line in found.permissions:
         yield from _line(line, "  ")
     yield "\nlimits"
     for line in found.limits:
-        yield from _line(line, "  ", quiet_no=True)
+        yield from _line(line, "  ", quiet=line.answer == "no" and line.term == "territory_exclude")
     yield "\nduties"
     for line in found.duties:
         if line.answer == "yes":
@@ -135,7 +140,7 @@ def _told(found: LicenceReport, book: Book, today: date, stale_days: int) -> Ite
         if rest:
             yield from _indented(f"{word}: {', '.join(rest)}", "  ")
     yield "\nrows"
-    yield from _rows(found, book, today, stale_days)
+    yield from _rows(rows)
     yield "\nNot legal advice: what was read, when and where, as it stands in the facts."
 
 
@@ -154,9 +159,9 @@ def _claimed(said: Mapping[str, object]) -> str:
     return f"an organisation that claims: {'; '.join(parts)}"
 
 
-def _line(line: Line, indent: str, *, quiet_no: bool = False) -> Iterator[str]:
-    yield from _indented(f"{line.term:<20} {line.answer:<8} {line.asks}", indent, indent + " " * 30)
-    if quiet_no and line.answer == "no":
+def _line(line: Line, indent: str, *, quiet: bool = False) -> Iterator[str]:
+    yield from _indented(f"{line.term:<22} {line.answer:<8} {line.asks}", indent, indent + " " * 32)
+    if quiet:
         return
     for use in line.deciding:
         yield from _indented(_use(use), indent + "    ")
@@ -177,104 +182,29 @@ def _indented(text: str, first: str, rest: str | None = None) -> list[str]:
     )
 
 
-def _rows_of(book: Book, found: LicenceReport) -> Iterator[tuple[Licence | Subject, FactsFile]]:
-    for part in found.parts:
-        if row := book.subject(part.name, (part.role,)):
-            yield row
-    for name in dict.fromkeys(one.id for part in found.parts for one in part.licences):
-        if known := book.licence(name):
-            yield known
-
-
-def _rows(found: LicenceReport, book: Book, today: date, stale_days: int) -> Iterator[str]:
-    for one in _rows_json(book, found, today, stale_days):
-        state = f"signed off by {one['signed_off']}" if one["signed_off"] else "provisional: nobody has signed it off"
-        stale = ", STALE: read it again" if one["stale"] else ""
-        yield from _indented(f"{one['row']}: {one['title']}", "  ")
-        yield from _indented(f"{one['cite']}, {one['age_days']} days old{stale}; {state}", "    ")
-        yield from _indented(f"{one['facts']}, line {one['line']}", "    ")
-        if one["text_sha256"]:
-            yield from _indented(f"the text that was read has SHA-256 {one['text_sha256']}", "    ")
-        if one["note"]:
-            yield from _indented(f"note: {one['note']}", "    ")
-        if one["conflict"]:
-            yield from _indented(f"CONFLICT: {one['conflict']}", "    ")
-
-
-def _rows_json(book: Book, found: LicenceReport, today: date, stale_days: int) -> Iterator[dict[str, Any]]:
-    return (_row_json(row, file, today, stale_days) for row, file in _rows_of(book, found))
-
-
-def _row_json(row: Licence | Subject, file: FactsFile, today: date, stale_days: int) -> dict[str, Any]:
-    from limner_policy.licences.checking import age, name_of
-    from limner_policy.licences.rows import Licence
-
-    is_licence = isinstance(row, Licence)
-    source = row.text if isinstance(row, Licence) else row.source
-    cite = f"{source.cite}, read {source.read}" + (f" by way of {source.via}" if source.via else "")
-    days = age(row, today)
-    return {
-        "row": name_of(row),
-        "aliases": list(row.aliases),
-        "kind": "licence" if isinstance(row, Licence) else row.role,
-        "title": row.title if isinstance(row, Licence) else _under(row),
-        "licences": [] if isinstance(row, Licence) else list(row.licences),
-        "cite": cite,
-        "url": source.url,
-        "age_days": days,
-        "stale": days > stale_days,
-        "signed_off": f"{row.signed.by} on {row.signed.on}" if row.signed else None,
-        "text_sha256": row.text_sha256 if isinstance(row, Licence) else "",
-        "conflict": "" if isinstance(row, Licence) else row.conflict,
-        "note": row.note,
-        "known": bool(row.facts.terms) if is_licence else bool(row.licences or row.hosted_by or row.own_machine),
-        "facts": file.identity,
-        "line": row.line,
-    }
-
-
-def _under(row: Subject) -> str:
-    if row.own_machine:
-        return f"{row.role} on your own machine, no terms of its own"
-    if row.hosted_by:
-        return f"{row.role}, hosted by {row.hosted_by} under its terms"
-    return f"{row.role} under {', '.join(row.licences) or 'a licence that is not known'}"
+def _rows(rows: Iterable[RowState]) -> Iterator[str]:
+    for one in rows:
+        yield from _indented(f"{one.row}: {one.title}", "  ")
+        yield from _indented(f"{one.cite}, {one.age_days} days ago; {one.words}", "    ")
+        if one.text_sha256:
+            yield from _indented(f"the text that was read has SHA-256 {one.text_sha256}", "    ")
+        if one.conflict:
+            yield from _indented(f"conflict: {one.conflict}", "    ")
+        if one.note:
+            yield from _indented(f"note: {one.note}", "    ")
+        yield from _indented(f"in {one.facts}, line {one.line}", "    ")
 
 
 def _list(book: Book, today: date, stale_days: int, *, as_json: bool) -> None:
-    rows = [_row_json(row, file, today, stale_days) for file in book.files() for row in file.rows]
+    from limner_policy.licences.listing import every_row
+
+    rows = every_row(book, today, stale_days)
     if as_json:
-        emit_json({"rows": rows, "sha256": book.sha256})
+        emit_json({"sha256": book.sha256, "rows": [asdict(row) for row in rows]})
         return
-    columns = ("row", "kind", "under", "days old", "state")
-    shown = ((r["row"], r["kind"], r["title"], r["age_days"], paint_state(r)) for r in rows)
-    out().print(table("Licence facts, oldest source of each row in days", columns, shown))
-    out().print(_summary(rows), markup=False)
-
-
-def paint_state(row: Mapping[str, Any]) -> str:
-    """Say a row's state: what a reader has to look at comes first."""
-    words = [word for word, holds in _states(row) if holds]
-    return paint("unknown") + f" {', '.join(words)}" if not row["known"] else ", ".join(words)
-
-
-def _states(row: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
-    yield "STALE", row["stale"]
-    yield "conflict", bool(row["conflict"])
-    yield "provisional", row["signed_off"] is None
-    yield f"signed off by {row['signed_off']}", row["signed_off"] is not None
-
-
-def _summary(rows: list[dict[str, Any]]) -> str:
-    count = len(rows)
-    stale, unsigned = (sum(1 for row in rows if holds(row)) for holds in (_is_stale, _is_unsigned))
-    conflicts = sum(1 for row in rows if row["conflict"])
-    return f"{count} rows: {stale} stale, {unsigned} not signed off, {conflicts} in conflict."
-
-
-def _is_stale(row: Mapping[str, Any]) -> bool:
-    return bool(row["stale"])
-
-
-def _is_unsigned(row: Mapping[str, Any]) -> bool:
-    return row["signed_off"] is None
+    columns = ("row", "kind", "under", "days", "state")
+    shown = ((row.row, row.kind, row.title, row.age_days, row.words) for row in rows)
+    out().print(table("Licence facts; days since the oldest source of the row was read", columns, shown))
+    stale, unsigned = sum(row.stale for row in rows), sum(row.signed_off is None for row in rows)
+    conflicts = sum(bool(row.conflict) for row in rows)
+    out().print(f"{len(rows)} rows: {stale} stale, {unsigned} not signed off, {conflicts} in conflict.", markup=False)

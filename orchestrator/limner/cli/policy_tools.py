@@ -12,6 +12,7 @@ import typer
 
 from limner.cli.output import emit_json, err, out
 from limner.cli.policy import AsJson
+from limner.cli.policy_licence import licence
 
 if TYPE_CHECKING:
     from limner.policy_tools.history import Stretch
@@ -25,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("explain")(explain)
     app.command("history")(history)
     app.command("replay")(replay)
+    app.command("licence")(licence)
 
 
 def explain(

@@ -106,14 +106,15 @@ class Answers:
     def over(self, ceilings: Iterable[str] = CEILINGS) -> Answer:
         """Whether the organisation is over a ceiling that a part states; unknown where its figure was not said.
 
-        A ceiling that no row states is none: whether rows are complete is told by `checking.py`.
+        A ceiling that no row states is none, and so it is without any part: whether rows are complete is told by
+        `checking.py`.
         """
         claims = [
             Claim(None if one.truth is None else not one.truth, one.part, one.term, one.licence, one.fact, one.because)
             for ceiling in ceilings
             for one in self._ceilings((ceiling,), ceiling)
         ]
-        return self._worst(claims, (True, None, False), nothing_said=False)
+        return self._worst(claims, (True, None, False), nothing_said=False) if self.parts else Answer(truth=False)
 
     def excluded(self, place: str | None) -> Answer:
         """Whether a part's licence does not reach `place` (a code such as `DE`, `US-CA`, `EU`; None: not said)."""
