@@ -273,7 +273,8 @@ class Http:
 
     def _forget_ended(self) -> None:
         for token in list(self._lanes):
-            if isinstance(token, asyncio.AbstractEventLoop) and token.is_closed():
+            loop = getattr(token, "native_token", None)
+            if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
                 self._lanes.pop(token, None)
 
 

@@ -233,7 +233,8 @@ class Caller:
 
     def _forget_ended(self) -> None:
         for token in list(self._clients):
-            if isinstance(token, asyncio.AbstractEventLoop) and token.is_closed():
+            loop = getattr(token, "native_token", None)
+            if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
                 self._clients.pop(token, None)
 
 
