@@ -428,6 +428,24 @@ def test_an_inpainting_model_says_that_it_can_do_nothing_else(
         make(provider, prompt="red apple")
 
 
+@pytest.mark.parametrize("model", INPAINTING)
+def test_an_inpainting_model_is_not_shown_what_the_mask_frees(
+    provider_of: Callable[[str], DiffusersProvider], model: str
+) -> None:
+    """What lies under the white is of no consequence at strength 1; what lies beside it is."""
+    image = picture(64, 64)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 255
+    hidden, beside = image.copy(), image.copy()
+    hidden[20:30, 20:30] = 255
+    beside[0:10, 20:30] = 255
+    first, second, third = (
+        pixels_of(make(provider_of(model), task="inpaint", image=one, mask=mask)) for one in (image, hidden, beside)
+    )
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first[mask == 255], third[mask == 255])
+
+
 def test_large_pictures_go_through_the_autoencoder_in_tiles(
     starter: DiffusersProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -471,3 +489,10 @@ def test_the_pages_example_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert child.stdout == "64 0.6 12\n"
+
+
+def test_the_pages_pictures_are_there_and_small() -> None:
+    """One for each task that starts from a picture, each under 200 KB."""
+    named = re.findall(r"\]\((\.\./images/tasks/[a-z0-9-]+\.png)\)", PAGE.read_text("utf-8"))
+    assert {Path(name).stem.split("-")[0] for name in named} == set(FROM_PICTURE)
+    assert all(0 < (PAGE.parent / name).stat().st_size < 200_000 for name in named)
