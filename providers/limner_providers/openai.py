@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from limner_providers._check import check_seeds, require
+from limner_providers._check import require
 from limner_providers._openai_catalogue import ModelFacts, capabilities_of, models, price_of, vendor
 from limner_providers._openai_settings import dialect_of, host_of_settings
 from limner_providers._openai_wire import Target, fields_of, files_of, path_of, refuse_misfits
@@ -182,7 +182,6 @@ class OpenAIProvider:
         target = self._target(model)
         require(target.able, request, provider=self.name)
         refuse_misfits(request, target)
-        check_seeds(request, seeds)
         limit = float(target.able.timeout) if timeout is None else timeout
         partial = self._partial_images if on_event is not None and target.able.streaming and request.n == 1 else None
         fields = fields_of(
