@@ -166,18 +166,22 @@ class Writer:
         failed: set[str] = set()
         for pending in batch:
             if pending.entry.record in failed or pending.orphaned:
-                self._fail([pending], DatabaseUnavailable(_AFTER))
-                failed |= {pending.entry.record} if pending.entry.record else set()
+                self._fail_record([pending], failed, DatabaseUnavailable(_AFTER))
                 continue
             try:
                 self._prepare(pending.draft)
             except Exception as error:  # noqa: BLE001 - the thread must live; the caller gets the error
-                self._fail([pending], error)
-                failed |= {pending.entry.record} if pending.entry.record else set()
+                self._fail_record([pending], failed, error)
             else:
                 ready.append(pending)
-        self._fail_queued(failed)
         return ready
+
+    def _fail_record(self, batch: list[Pending], failed: set[str], error: Exception) -> None:
+        """Fail entries and what is queued behind them; what is appended once that is known is not among it."""
+        records = {pending.entry.record for pending in batch if pending.entry.record}
+        self._fail_queued(records)
+        failed |= records
+        self._fail(batch, error)
 
     def _write(self, batch: list[Pending]) -> None:
         """Commit a batch and tell its callers."""
@@ -186,8 +190,7 @@ class Writer:
         except KeyErased as error:
             self._without(batch, error)
         except Exception as error:  # noqa: BLE001 - the thread must live; the callers get the error
-            self._fail(batch, error)
-            self._fail_queued({pending.entry.record for pending in batch if pending.entry.record})
+            self._fail_record(batch, set(), error)
         else:
             for offset, pending in enumerate(batch):
                 pending.draft.sealed = ()
@@ -198,8 +201,8 @@ class Writer:
         """Fail the records whose key was erased, and commit the others."""
         records = {p.entry.record for p in batch if p.draft.key == error.key and p.entry.record}
         gone = [p for p in batch if p.draft.key == error.key or p.entry.record in records]
-        self._fail(gone, error)
         self._fail_queued(records)
+        self._fail(gone, error)
         rest = [p for p in batch if p not in gone]
         if rest:
             self._write(rest)

@@ -111,3 +111,27 @@ def test_flush_waits_for_what_is_being_committed(disk: Disk, writer: Writer, app
         threading.Timer(0.01, disk.gate.set).start()
         writer.flush()
         assert all(item.durable.done() for item in pending)
+
+
+@pytest.mark.parametrize("broken", ["commit", "prepare"])
+def test_what_is_appended_once_a_failure_is_known_is_written(
+    broken: str, disk: Disk, append: Callable[..., Pending]
+) -> None:
+    """Who hears of a lost entry and appends it again at once is not failed together with what came before."""
+    disk.fail = DatabaseUnavailable("disk is full") if broken == "commit" else None
+    disk.refuse = {"r-1"} if broken == "prepare" else set()
+    again: list[Pending] = []
+
+    def repeat(_: object) -> None:
+        disk.fail = None
+        disk.refuse = set()
+        again.append(append("r-1", "produced"))
+
+    disk.gate.clear()
+    append("r-0")
+    lost = append("r-1", "produced")
+    lost.durable.add_done_callback(repeat)  # runs in the writer's thread, before it does anything else
+    disk.gate.set()
+    with pytest.raises((DatabaseUnavailable, StorageUnavailable)):
+        lost.wait(10)
+    assert again[0].wait(10).step == "produced"
