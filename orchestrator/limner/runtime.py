@@ -34,6 +34,9 @@ _ROOM = 64 * 1024 * 1024
 class Runtime:
     """The opened parts of one configuration; one per client, shared by its requests."""
 
+    sleep: Callable[[float], Awaitable[None]] = staticmethod(anyio.sleep)
+    """Waits so many seconds before a call is made again; tests put a clock of their own here."""
+
     def __init__(self, config: Config, log: AuditLog) -> None:
         """Keep the configuration and the opened log; `open` is the usual way."""
         self.config = config
@@ -41,7 +44,6 @@ class Runtime:
         self.packs: tuple[Pack, ...] = self._load_packs()
         self._providers: dict[str, Provider] = {}
         self._detectors: dict[str, Detector] = {}
-        self.sleep: Callable[[float], Awaitable[None]] = anyio.sleep
         self._announced = False
         self._announcing = threading.Lock()
 

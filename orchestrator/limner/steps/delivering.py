@@ -92,7 +92,8 @@ def _plan(record: Record) -> tuple[PlannedCandidate, ...]:
     planned = record.find("planned")
     if planned is None:
         return ()
-    looked = [_planned(candidate) for candidate in planned.data["candidates"]]
+    n = int(record.entry("accepted").data["request"].get("n", 1))
+    looked = [_planned(candidate, n) for candidate in planned.data["candidates"]]
     for broken in planned.data.get("broken", ()):
         out = PlannedCandidate(broken["provider"], broken["kind"], "", (broken["error"],))
         looked.insert(broken["place"], out)
@@ -113,9 +114,9 @@ def _reasons(record: Record) -> list[list[str]]:
         return []
 
 
-def _planned(candidate: dict[str, Any]) -> PlannedCandidate:
+def _planned(candidate: dict[str, Any], n: int) -> PlannedCandidate:
     left_out = _left_out(candidate)
-    calls = tuple(candidate.get("calls", ())) if not left_out else ()
+    calls = tuple(candidate.get("calls", (n,))) if not left_out else ()
     where = candidate["provider"], candidate["kind"], candidate["model"]["name"]
     return PlannedCandidate(*where, left_out, _adaptations(candidate), calls)
 

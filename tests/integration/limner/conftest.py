@@ -13,19 +13,33 @@ from limner.cli import run
 from limner.config import Config
 from limner.reading import open_log
 from limner.records import Record
+from limner.runtime import Runtime
 
 POLICY = (Path(__file__).parent / "house.policy.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Callable[..., Config]:
-    """Give a maker of configurations: `house(provider={...}, policy=text)`."""
+    """Give a maker of configurations: `house(fail="short")` sets up one test provider, `providers={…}` several."""
 
-    def make(*, policy: str = POLICY, environment: str = "development", **provider: Any) -> Config:
+    def make(
+        *,
+        policy: str = POLICY,
+        environment: str = "development",
+        providers: dict[str, dict[str, Any]] | None = None,
+        routing: dict[str, Any] | None = None,
+        **provider: Any,
+    ) -> Config:
         (tmp_path / "house.yaml").write_text(policy, encoding="utf-8")
-        section = {"kind": "test", **provider}
+        sections = {"fake": provider} if providers is None else providers
         return Config.model_validate(
-            {"providers": {"fake": section}, "policy": ["house.yaml"], "environment": environment, "root": tmp_path}
+            {
+                "providers": {name: {"kind": "test", **section} for name, section in sections.items()},
+                "policy": ["house.yaml"],
+                "environment": environment,
+                "routing": routing or {},
+                "root": tmp_path,
+            }
         )
 
     return make
@@ -36,6 +50,18 @@ def limner(house: Callable[..., Config]) -> Iterator[Limner]:
     """Give an opened client with the test provider and the tests' policy."""
     with Limner.open(house(), context={"user": "ann"}) as opened:
         yield opened
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let no retry really wait, and give the list of the seconds that each would have waited."""
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(Runtime, "sleep", staticmethod(sleep))
+    return waited
 
 
 @pytest.fixture

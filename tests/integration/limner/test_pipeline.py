@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from limner.errors import (
     DutyUnfulfilled,
     ImageUnreadable,
     InvalidRequest,
+    ModelUnavailable,
+    ModerationBlocked,
     OutcomeUnknown,
     PolicyDenied,
     ProviderError,
@@ -190,7 +193,9 @@ def test_a_duty_without_executor_blocks_the_release(house: House) -> None:
         ("refused", ProviderError, "failed"),
         ("failed", ProviderError, "failed"),
         ("blocked", ProviderError, "failed"),
-        ("short", ProviderError, "failed"),
+        ("moderation", ModerationBlocked, "failed"),
+        ("garbage", ProviderError, "failed"),
+        ("truncated", ProviderError, "failed"),
         ("unknown", OutcomeUnknown, "unknown"),
     ],
 )
@@ -198,7 +203,7 @@ def test_a_failing_engine_ends_the_record(
     house: House, steps: Steps, fault: str, error: type[Exception], ending: str
 ) -> None:
     """Every attempt and how it ended stand in the record; the error names it."""
-    with Limner.open(house(fail=fault)) as limner:
+    with Limner.open(house(fail=fault, routing={"retries": 0})) as limner:
         with pytest.raises(error) as caught:
             limner.generate("red apple", n=2)
         record_id = str(getattr(caught.value, "record_id", None))
@@ -209,10 +214,35 @@ def test_a_failing_engine_ends_the_record(
 
 
 def test_surplus_pictures_are_sealed_too(house: House) -> None:
-    """What was paid for is kept, also where more came than was asked for."""
-    with Limner.open(house(fail="surplus")) as limner:
+    """What was paid for is signed and kept, and is not among the pictures that were asked for."""
+    with Limner.open(house(call_gives=4)) as limner:
+        result = limner.generate("red apple", n=2, seed=7)
+        again = limner.get(result.record_id)
+    assert [i.index for i in result.images] == [0, 1]
+    assert [i.index for i in result.surplus] == [2, 3]
+    assert [i.seed for i in (*result.images, *result.surplus)] == [7, 8, 9, 10]
+    assert all(i.data for i in result.surplus)
+    assert [i.data for i in again.surplus] == [i.data for i in result.surplus]
+    assert len(entries(house(), result.record_id).all("sealed")) == 4
+
+
+def test_a_withheld_surplus_picture_is_counted_and_not_handed_out(house: House, monkeypatch: Any) -> None:
+    """A surplus picture that policy does not release is in neither list; a warning says that it is there."""
+    from limner_policy.engine import judge as real
+    from limner_policy.verdicts import Decision, Verdict
+
+    def judge(packs: Any, facts: Any) -> Decision:
+        decided = real(packs, facts)
+        seen.append(facts.stage)
+        denied = facts.stage == "image" and seen.count("image") == 3
+        return dataclasses.replace(decided, verdict=Verdict.DENY) if denied else decided
+
+    seen: list[str] = []
+    monkeypatch.setattr("limner.steps.judging.judge", judge)
+    with Limner.open(house(call_gives=3)) as limner:
         result = limner.generate("red apple", n=2)
-    assert len(result.images) == 3
+    assert (len(result.images), len(result.surplus), result.withheld) == (2, 0, ())
+    assert "1 of 1 surplus images are withheld by policy" in result.warnings
 
 
 def test_no_candidate_fits(house: House, steps: Steps) -> None:
@@ -221,7 +251,7 @@ def test_no_candidate_fits(house: House, steps: Steps) -> None:
         with pytest.raises(UnsupportedRequest) as caught:
             limner.generate("red apple", size="4096x4096")
         assert caught.value.field == "size"
-        with pytest.raises(UnsupportedRequest, match="limner-test"):
+        with pytest.raises(ModelUnavailable, match="limner-test"):
             limner.generate("red apple", model="no-such-model")
         with pytest.raises(ConfigInvalid, match="fake"):
             limner.generate("red apple", provider="nobody")
