@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from limner_policy.types import Evidence, PolicyInput
 from limner_policy.verdicts import EvidenceUse, LicenceUse, Span
+from limner_policy.wordlists import WordList
 
 if TYPE_CHECKING:
     from limner_policy.licences.answers import Answers
@@ -129,6 +130,9 @@ class Terms:
     any_of: tuple[str, ...]
     fields: tuple[str, ...]
     excepted: tuple[str, ...] = ()
+    lists: tuple[WordList, ...] = ()
+    inflect: tuple[str, ...] = ()
+    """Kinds of English forms that count too (`inflection.py`)."""
 
     def find(self, case: Case) -> Finding:
         """Look up what the pack's matcher found."""
@@ -147,6 +151,54 @@ class Pattern:
         """Look up what the pack's matcher found."""
         spans = case.text_hits.get(self)
         return NO if spans is None else Finding(truth=True, spans=spans)
+
+
+ALWAYS_NEAR, AMBIGUOUS_NEAR = "all", "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entities:
+    """A name of somebody or something on a list, by its context.
+
+    At most `within` words may stand between a name and what has to be (`near`), or must not be (`unless_near`), close
+    to it. With `near_for` = `ambiguous` only the names that the list marks as words of their own need `near`.
+    """
+
+    lists: tuple[WordList, ...]
+    fields: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    unless_near: tuple[str, ...] = ()
+    within: int = 6
+    near_for: str = ALWAYS_NEAR
+
+    def find(self, case: Case) -> Finding:
+        """Look up what the pack's matcher found; the spans carry the ids of the entities."""
+        spans = case.text_hits.get(self)
+        return NO if spans is None else Finding(truth=True, spans=spans)
+
+
+WITHIN_TEXT, WITHIN_SENTENCE = "text", "sentence"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """One match of each of `parts` in one field, close together.
+
+    Close is: at most `within` words between the outer ones, or in one sentence, or anywhere in the text.
+    """
+
+    parts: tuple[Terms | Pattern, ...]
+    fields: tuple[str, ...]
+    within: int | str = WITHIN_TEXT
+
+    def find(self, case: Case) -> Finding:
+        """Look up what the pack's matcher found."""
+        spans = case.text_hits.get(self)
+        return NO if spans is None else Finding(truth=True, spans=spans)
+
+
+TextCondition = Terms | Pattern | Entities | Together
 
 
 def _of_candidate(name: str) -> Callable[[PolicyInput], str | None]:

@@ -29,6 +29,7 @@ from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, w
 from limner_policy.licences.claims import ORGANISATION
 from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.organisation import Organisation
+from limner_policy.listing import Lists
 from limner_policy.pack import ALWAYS, Effective, Rule, Source
 from limner_policy.shapes import Choice, Key, ListOf, Moment, Notes, Reading, Record, Text, suggestion
 from limner_policy.types import STAGES
@@ -136,6 +137,7 @@ PACK = Record(
         "unknown_evidence": Key(Choice(("review", "deny"))),
         "organisation": Key(ORGANISATION),
         "sources": Key(Sources()),
+        "lists": Key(Lists()),
         "rules": Key(_Rules(), required=True),
     },
     _header,

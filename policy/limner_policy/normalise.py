@@ -1,7 +1,8 @@
 """Folds a prompt into the plain words that terms are compared with, and finds the way back to the original.
 
-Handles case, compatibility forms, accents, invisible characters, look-alike letters, leetspeak and letters s p a c e d
-out. Knows nothing of terms or rules; terms and prompts go through the same folding, so that they meet in the middle.
+Handles case, compatibility forms, accents, invisible characters and look-alike letters; what needs a second reading
+(leetspeak, s p a c e d  o u t letters) is `readings.py`. Knows nothing of terms or rules: terms and prompts go through
+the same folding, so that they meet in the middle.
 """
 
 from __future__ import annotations
@@ -9,17 +10,50 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-_CONFUSABLES = str.maketrans(
-    # Cyrillic, Greek, Armenian and small-capital letters that look like Latin ones, then Latin variants.
-    "авсеһіјкмнпорѕтухԁԛԝӏѵɡαβεηικνορτυχγωօոսհցᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıøłđħŧƒɑɩʟ",
-    "abcehijkmhnopstyxdqwlvgabenikvoptuxywonuhgabcdefghijklmnoprstuvwyzioldhtfail",
+# Letters of other alphabets that look like Latin ones (after Unicode TS 39), as small letters where they have case.
+# Words of those alphabets fold alike on both sides, so they still meet.
+_LOOK_ALIKES = {
+    "a": "аαᴀɑᎪᗅꓮ𖽀𐊠",
+    "b": "вβʙꞵᏴᗷꓐ𐊂𐊡𐌁ƅьᏏᑲᖯ",
+    "c": "сᴄⲥᏟꓚ𐊢𐌂𐐽𐔜",
+    "d": "ԁᴅđᎠᗞᗪꓓᏧᑯꓒ",
+    "e": "еεᴇⴹᎬꓰ𑣆𑣎𐊆ҽ℮ɛə",
+    "f": "ꜰƒϝᖴꓝ𑣂𐊇𐊥𐔥ք",
+    "g": "ɡցɢԍᏀᏳꓖƍ",
+    "h": "һнհʜħⲏᎻᕼꓧ𐋏Ꮒ",
+    "i": "іιɪıɩꙇᎥ𑣃",
+    "j": "јᴊϳᎫᒍꓙ",
+    "k": "кκᴋⲕᏦᛕꓗ𐔘",
+    "l": "ӏʟłⳑᏞᒪꓡ𖼖𑣒𐑃𐔦ǀⲓⵏᛁꓲ𖼨𐊊𐌉",
+    "m": "мᴍμϻⲙᎷᗰᛖꓟ𐊰𐌑",
+    "n": "пηոɴⲛꓠ𐔓ռ",
+    "o": "оοσօᴏøⲟⵔ𐓪ꓳ𑣕𐊒𐊫𐐬𐔖𑣈𑣗",
+    "p": "рρᴘⲣᏢᑭꓑ𐊕",
+    "q": "ԛⵕգզ",
+    "r": "ʀᎡᏒ𐓜ᖇꓣ𖼵ᴦⲅᎱ",
+    "s": "ѕꜱտᏕᏚꓢ𖼺𐊖𐑈ƽ𑣁",
+    "t": "тτᴛŧⲧᎢꓔ𖼊𑣜𐊗𐊱𐌕",
+    "u": "υսᴜ𐓶ᑌꓴ𖽂𑣘ꞟʋ",
+    "v": "ѵνᴠⴸᏙᐯꓦ𖼈𑣀𐔝",
+    "w": "ԝωᴡᎳᏔꓪѡա",
+    "x": "хχꭓⲭⵝᚷꓫ𐊐𐊴𐌗𐔧ᕁᕽ",
+    "y": "уγʏⲩүᎩᎽꓬ𖽃𑣄𐊲ɣ",
+    "z": "ᴢζᏃꓜ𑣉",
+}
+_CONFUSABLES = {ord(twin): letter for letter, twins in _LOOK_ALIKES.items() for twin in twins}
+# Latin letters that Unicode does not take apart: d with a hook, a small capital g, a turned e.
+_LATIN = re.compile(
+    r"LATIN (?:SMALL |CAPITAL )?LETTER "
+    r"(?:SMALL CAPITAL |BLACKLETTER |LENIS |SIDEWAYS |LONG |DOUBLE |TURNED |REVERSED )?([A-Z])(?: WITH.*)?"
 )
 _LIGATURES = {"æ": "ae", "œ": "oe", "þ": "th"}
 # Letters in boxes and flags, which compatibility decomposition leaves alone.
 _BOXED = {start + i: chr(97 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
+# Sigmas in the shape of a c; compatibility folding would make plain sigmas of them.
+_LUNATE = frozenset("\u03f2\u03f9")
 # Fillers and joiners that are shown as nothing but are not format characters to Unicode.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u0640")
 
@@ -27,26 +61,37 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u0640")
 _LETTER = r"[^\W_]|[\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u102b-\u103e\u17b6-\u17d3\u3099\u309a]"
 _WORDS = re.compile(rf"(?:{_LETTER})+")
 _ASCII_WORDS = re.compile(r"[a-z0-9]+")
-_LEET = "0134578@$!|+€"
-_LEET_TO_I = str.maketrans(_LEET, "oieastbasiite")
-_LEET_TO_L = str.maketrans(_LEET, "oleastbasllte")
-_SIGN = re.compile(f"[{re.escape(_LEET)}]")
-# A run of letters, digits and signs.
-_RUN = re.compile(r"[^\W_@$!|+€]*(?:[@$!|+€]+[^\W_@$!|+€]*)*")
-_SINGLES = re.compile(r" . . . ")
-_SPACED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*~/|-][^\W_]){2,}(?![^\W_])")
 
 
 def fold_character(character: str) -> str:
     """The folded form of one character: zero, one or a few characters."""
     if ord(character) in _BOXED:
         return _BOXED[ord(character)]
-    if character in _INVISIBLE or unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f":
+    if _is_invisible(character):
         return ""
+    if character in _LUNATE:
+        return "c"
     parts = unicodedata.normalize("NFKD", character).casefold()
     parts = "".join(c for c in unicodedata.normalize("NFKD", parts) if not _is_accent(c))
-    parts = "".join(_LIGATURES.get(c, c) for c in parts.translate(_CONFUSABLES))
+    parts = "".join(_LIGATURES.get(c) or _latin(c) for c in parts.translate(_CONFUSABLES))
     return unicodedata.normalize("NFKC", parts)
+
+
+def _is_invisible(character: str) -> bool:
+    """Format characters, fillers, variation selectors, and marks that only draw a line round a letter."""
+    return (
+        character in _INVISIBLE
+        or unicodedata.category(character) in ("Cf", "Me")
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
+
+
+def _latin(character: str) -> str:
+    if character.isascii():
+        return character
+    named = _LATIN.fullmatch(unicodedata.name(character, ""))
+    return named[1].lower() if named else character
 
 
 def _is_accent(character: str) -> bool:
@@ -113,81 +158,6 @@ def word_origins(folded: str) -> list[int]:
     return origins
 
 
-def views(folded: str) -> Iterator[str]:
-    """The folded text and, where it holds leetspeak, its one or two readings without.
-
-    Every view has the length of `folded`, so positions carry over; a letter is only ever read for a letter.
-    """
-    yield folded
-    runs = list(_leet_runs(folded))
-    if not runs:
-        return
-    seen = {folded}
-    for table in (_LEET_TO_I, _LEET_TO_L):
-        view = _reread(folded, runs, table)
-        if view not in seen:
-            seen.add(view)
-            yield view
-
-
-def _leet_runs(folded: str) -> Iterator[tuple[int, int]]:
-    """The runs that hold a letter and a sign. Each character is looked at a few times only, so time stays linear."""
-    behind = 0
-    for sign in _SIGN.finditer(folded):
-        start = sign.start()
-        if start < behind:
-            continue
-        while start > behind and _in_run(folded[start - 1]):
-            start -= 1
-        run = _RUN.match(folded, start)
-        behind = max(run.end() if run else 0, sign.end())
-        if any(map(str.isalpha, folded[start:behind])):
-            yield start, behind
-
-
-def _in_run(character: str) -> bool:
-    return character.isalnum() or character in _LEET
-
-
-def _reread(folded: str, runs: list[tuple[int, int]], table: dict[int, int]) -> str:
-    pieces: list[str] = []
-    behind = 0
-    for start, end in runs:
-        pieces += (folded[behind:start], _unleet(folded[start:end], table))
-        behind = end
-    return "".join((*pieces, folded[behind:]))
-
-
-def _unleet(run: str, table: dict[int, int]) -> str:
-    """Read the signs of one run as letters, but leave closing punctuation, numbers and units such as 4k alone."""
-    core = run.rstrip("!|+")
-    letters = sum(character.isalpha() for character in core)
-    signs = sum(character in _LEET for character in core)
-    mixed = letters >= 2 or (letters and signs > letters)
-    return (core.translate(table) if mixed else core) + run[len(core) :]
-
-
-def joined(folded: str) -> tuple[str, list[int]]:
-    """The text with each run of three or more single letters (`n.u.d.e`) put together, and its positions in `folded`.
-
-    A run has one separator between its letters; two end it, so `s e v e r e d  h e a d` is two words.
-    """
-    pieces: list[str] = []
-    positions: list[int] = []
-    behind = 0
-    for run in _SPACED_OUT.finditer(folded):
-        places = [*range(behind, run.start()), *range(run.start(), run.end(), 2)]
-        pieces.append(folded[behind : run.start()] + folded[run.start() : run.end() : 2])
-        positions += places
-        behind = run.end()
-    return "".join((*pieces, folded[behind:])), [*positions, *range(behind, len(folded) + 1)]
-
-
-def may_be_spaced_out(plain_words: str) -> bool:
-    """A quick look at `words(…)`: without three single letters in a row, `joined` changes nothing."""
-    return _SINGLES.search(plain_words) is not None
-
-
 def joins_without_space(character: str) -> bool:
     """True for scripts that write words without spaces, or glue endings on (Chinese, Japanese, Korean, Thai, …)."""
     code = ord(character)
@@ -200,24 +170,3 @@ def joins_without_space(character: str) -> bool:
         or 0xF900 <= code <= 0xFAFF
         or 0x20000 <= code <= 0x3FFFF
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One way to read a text: its words with a space around each, and for each character its place in the fold."""
-
-    words: str
-    origins: Callable[[], list[int]]
-
-
-def readings(folded: str) -> tuple[Reading, ...]:
-    """All readings of a folded text: as it stands, without leetspeak, and with spaced-out words joined."""
-    found = [Reading(words(view), functools.partial(word_origins, view)) for view in views(folded)]
-    if any(may_be_spaced_out(reading.words) for reading in found):
-        text, positions = joined(folded)
-        found += [Reading(words(view), functools.partial(_through, view, positions)) for view in views(text)]
-    return tuple(found)
-
-
-def _through(view: str, positions: list[int]) -> list[int]:
-    return [positions[origin] for origin in word_origins(view)]

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from limner_policy.bundles import unbundle
 from limner_policy.conditions import Condition, EvidenceAtLeast, walk
 from limner_policy.errors import PolicyError
 from limner_policy.licences.organisation import Organisation
 from limner_policy.matching import Matcher
 from limner_policy.verdicts import Duty, Verdict
+from limner_policy.wordlists import WordList
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Rule:
 
     def mode_at(self, instant: datetime) -> str:
         """The mode at `instant`: that of the last date reached, else `mode`."""
+        if not self.mode_from:
+            return self.mode
         reached = [mode for start, mode in self.mode_from if start <= instant]
         return reached[-1] if reached else self.mode
 
@@ -98,7 +102,7 @@ class Rule:
 
     def in_force(self, instant: datetime) -> bool:
         """Whether the rule's mode and dates let it be evaluated at `instant`."""
-        return self.mode_at(instant) != "off" and self.effective.covers(instant)
+        return self.mode_at(instant) != "off" and (self.effective is ALWAYS or self.effective.covers(instant))
 
     @property
     def detectors(self) -> frozenset[str]:
@@ -110,7 +114,8 @@ class Rule:
 class Pack:
     """One policy file in force or ready for it. Packs are equal where their bytes are.
 
-    `source` is the file byte for byte and `sha256` its digest (lower-case hex); `file` is the name it was read under.
+    `source` is the file byte for byte, with those of its list files (`bundles.py`), and `sha256` its digest (lower-case
+    hex); `file` is the name it was read under.
     """
 
     name: str = field(compare=False)
@@ -125,6 +130,7 @@ class Pack:
     matcher: Matcher = field(compare=False, repr=False)
     organisation: Organisation | None = field(default=None, compare=False)
     review_by: datetime | None = field(default=None, compare=False)
+    lists: tuple[WordList, ...] = field(default=(), compare=False, repr=False)
     _by_stage: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,6 +142,11 @@ class Pack:
     def rules_of(self, stage: str) -> tuple[Rule, ...]:
         """The rules of one stage that are not switched off for ever, in the order of the file."""
         return self._by_stage.get(stage, ())
+
+    @property
+    def document(self) -> bytes:
+        """The pack's own file byte for byte, without its list files."""
+        return unbundle(self.source)[0]
 
     @property
     def identity(self) -> dict[str, str]:
@@ -161,4 +172,4 @@ class Pack:
             PolicyError: there is no such rule.
         """
         first, last = self.rule(rule_id).lines
-        return "\n".join(self.source.decode("utf-8-sig").split("\n")[first - 1 : last]).removesuffix("\r")
+        return "\n".join(self.document.decode("utf-8-sig").split("\n")[first - 1 : last]).removesuffix("\r")

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from limner_policy import yaml_reading as nodes
 from limner_policy.errors import Problem
+from limner_policy.wordlists import WordList
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -31,6 +32,8 @@ class Notes:
 
     file: str
     problems: list[Problem] = field(default_factory=list)
+    lists: dict[str, WordList] = field(default_factory=dict)
+    """The pack's lists by name, for whoever refers to them."""
 
     def add(self, node: nodes.Node, path: str, message: str, remedy: str = "", *, show: bool = True) -> None:
         """Note one problem at `node`, with its value unless `show` is off."""

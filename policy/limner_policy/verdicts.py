@@ -51,11 +51,15 @@ _RANKS = {verdict.value: rank for rank, verdict in enumerate(Verdict)}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """Where a rule matched: code points `start` to `end` (exclusive) of the original text of `field`."""
+    """Where a rule matched: code points `start` to `end` (exclusive) of the original text of `field`.
+
+    `entity` is the id of what a name on a list stands for. It tells what was written, so it never goes to the log.
+    """
 
     field: str
     start: int
     end: int
+    entity: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The span as canonical JSON data."""

@@ -12,29 +12,22 @@ from limner_policy import yaml_reading as nodes
 from limner_policy.amounts import AMOUNTS, INPUT_KINDS, AmountIs, InputsHave, TagsHave
 from limner_policy.conditions import (
     FACTS,
-    TEXT_FIELDS,
     AllOf,
     AnyOf,
     Condition,
     EvidenceAtLeast,
     FactIn,
     Not,
-    Pattern,
-    Terms,
     folded_fact,
 )
 from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
 from limner_policy.licences.terms import TERMS as LICENCE_TERMS
 from limner_policy.licences.values import LICENCE_ID
-from limner_policy.matching import compile_pattern, term_key
 from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Text, suggestion
-
-MAX_TERMS = 50_000
+from limner_policy.when_text import ENTITY, RE2, TERMS, TOGETHER
 
 _VALUES = ListOf(Text("a value", 200), "values", 10_000)
-_FIELDS = ListOf(Choice(TEXT_FIELDS), "fields", len(TEXT_FIELDS))
-_DEFAULT_FIELDS = ("prompt",)
 
 
 class _When:
@@ -61,68 +54,6 @@ def _several(build: Callable[[tuple[Condition, ...]], Condition]) -> Callable[[n
     items = ListOf[Condition](WHEN, "conditions")
     return lambda node, path, notes: build(items.read(node, path, notes))
 
-
-class _Term:
-    """A word or phrase that leaves something after folding."""
-
-    def read(self, node: nodes.Node, path: str, notes: Notes) -> str:
-        text = Text("a word or phrase", 200).read(node, path, notes)
-        if not term_key(text):
-            raise notes.fail(node, path, "holds no letter and no digit", "Use `re2` for signs")
-        return text
-
-
-def _terms(read: Reading) -> Terms:
-    return Terms(read.values["any_of"], read.values.get("fields", _DEFAULT_FIELDS), read.values.get("except", ()))
-
-
-TERMS = Record(
-    "terms",
-    {
-        "any_of": Key(ListOf(_Term(), "terms", MAX_TERMS), required=True),
-        "except": Key(ListOf(_Term(), "phrases", MAX_TERMS)),
-        "fields": Key(_FIELDS),
-    },
-    _terms,
-)
-
-
-class _Re2:
-    """An RE2 expression that compiles and does not match everything."""
-
-    def read(self, node: nodes.Node, path: str, notes: Notes) -> str:
-        text = Text("an RE2 pattern", 1_000).read(node, path, notes)
-        try:
-            compiled = compile_pattern(text)
-        except ValueError as error:
-            raise notes.fail(
-                node, path, f"is no RE2 pattern: {_pointed(text, str(error))}", _re2_advice(text)
-            ) from None
-        if compiled.search(""):
-            raise notes.fail(
-                node, path, "matches the empty text, so it would match every prompt", "Make it need a letter"
-            )
-        return text
-
-
-def _pointed(pattern: str, told: str) -> str:
-    """RE2 names the broken part and no position; the part's place in the pattern is one."""
-    _, _, part = told.rpartition(": ")
-    at = pattern.find(part) if part else -1
-    return f"{told} at character {at + 1}" if at >= 0 else told
-
-
-def _re2_advice(pattern: str) -> str:
-    if any(sign in pattern for sign in ("(?=", "(?!", "(?<")):
-        return "RE2 has no look-around; use `all` and `not` with two patterns"
-    return "Write it in single quotes; RE2 has no look-around and no back-references"
-
-
-def _pattern(read: Reading) -> Pattern:
-    return Pattern(read.values["pattern"], read.values.get("fields", _DEFAULT_FIELDS))
-
-
-RE2 = Record("a pattern", {"pattern": Key(_Re2(), required=True), "fields": Key(_FIELDS)}, _pattern)
 
 EVIDENCE = Record(
     "an evidence condition",
@@ -204,6 +135,8 @@ PREDICATES: dict[str, Callable[[nodes.Node, str, Notes], Condition]] = {
     "not": lambda node, path, notes: Not(WHEN.read(node, path, notes)),
     "terms": TERMS.read,
     "re2": RE2.read,
+    "entity": ENTITY.read,
+    "together": TOGETHER.read,
     "evidence": EVIDENCE.read,
     **{name: _fact(name) for name in FACTS},
     "licence": LICENCE.read,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner_policy import loading, matching
+from limner_policy import loading, patterns
 from limner_policy.errors import PolicyError, PolicyFileError, Problem
 from limner_policy.loading import embedded_pack, load_pack_bytes, load_packs
 from limner_policy.pack import Pack
@@ -195,7 +195,7 @@ def test_patterns_too_large_together_are_told_at_loading(
     problems_of: ProblemsOf, rule: WriteRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pack whose patterns exceed the memory bound is refused as a whole."""
-    monkeypatch.setattr(matching, "SET_MEMORY", 1 << 14)
+    monkeypatch.setattr(patterns, "SET_MEMORY", 1 << 14)
     rules = "".join(rule(f"R-{size}", when=f"{{re2: {{pattern: '[a-q][^u-z]{{{size}}}x'}}}}") for size in (10, 11, 12))
     (problem,) = problems_of(HEADER + "rules:\n" + rules)
     assert "bytes together" in str(problem)

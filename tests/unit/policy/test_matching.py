@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner_policy import matching
+from limner_policy import patterns
 from limner_policy.conditions import Pattern, Terms
-from limner_policy.matching import MAX_SPANS, Matcher, Texts, compile_pattern, term_key
+from limner_policy.matching import Matcher, Texts, term_key
+from limner_policy.patterns import MAX_SPANS, compile_pattern
 from limner_policy.types import RequestFacts
 from limner_policy.verdicts import Span
 
@@ -95,7 +96,7 @@ def test_spans_are_bounded() -> None:
 
 def test_patterns_that_do_not_fit_are_refused_when_they_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set over its memory bound is refused before it is ever used."""
-    monkeypatch.setattr(matching, "SET_MEMORY", 1 << 14)
+    monkeypatch.setattr(patterns, "SET_MEMORY", 1 << 14)
     with pytest.raises(ValueError, match="need more than 16,384 bytes together"):
         Matcher([Pattern(f"[a-q][^u-z]{{{size}}}x", ("prompt",)) for size in (10, 11, 12)])
 

@@ -1,0 +1,19 @@
+"""Says of a pack that it is no safeguard: nothing in it can ever refuse anything or send it to a person."""
+
+from __future__ import annotations
+
+from limner_policy.pack import Pack, Rule
+from limner_policy.verdicts import Verdict
+
+
+def unsafe(pack: Pack) -> str:
+    """Why the pack allows everything, as one sentence; empty where it does not."""
+    if not any("enforce" in rule.modes for rule in pack.rules):
+        return "none of its rules is ever in `enforce` mode, so it allows everything."
+    if not any(_restrains(rule) for rule in pack.rules):
+        return "none of its rules in `enforce` mode gives review or deny, so it allows everything."
+    return ""
+
+
+def _restrains(rule: Rule) -> bool:
+    return "enforce" in rule.modes and max(rule.verdict, rule.if_unknown) >= Verdict.REVIEW
