@@ -6,6 +6,7 @@ Knows the shape of one file; which files there are is `book.py`.
 from __future__ import annotations
 
 import hashlib
+from datetime import time
 from typing import Any
 
 from limner_policy import yaml_reading as nodes
@@ -127,9 +128,12 @@ LICENCE = Record(
 
 def _subject(read: Reading) -> Subject:
     values = read.values
-    provider_only = [name for name in ("hosts_all", "own_machine") if name in values]
+    provider_only = [name for name in ("hosts_all", "only_stated", "own_machine") if name in values]
     if provider_only and values["role"] != "provider":
         raise read.fail(f"`{provider_only[0]}` is for the role provider", "Delete it")
+    dates = values.get("effective", ALWAYS)
+    if any(moment and moment.time() != time() for moment in (dates.start, dates.until)):
+        raise read.fail("has dates with a time of day", "Write days: a row applies from the first instant of one, UTC")
     if "hosted_by" in values and "licences" in values:
         raise read.fail("has both `licences` and `hosted_by`", "Keep one: a hosted model is under its provider's terms")
     return Subject(
@@ -141,11 +145,12 @@ def _subject(read: Reading) -> Subject:
         conflict=_flat(values.get("conflict", "")),
         hosted_by=values.get("hosted_by", ""),
         hosts_all=values.get("hosts_all") == "yes",
+        only_stated=values.get("only_stated") == "yes",
         own_machine=values.get("own_machine") == "yes",
         note=_flat(values.get("note", "")),
         signed=values.get("signed_off"),
         line=read.node.line,
-        effective=values.get("effective", ALWAYS),
+        effective=dates,
     )
 
 
@@ -160,6 +165,7 @@ SUBJECT = Record(
         "conflict": Key(PROSE),
         "hosted_by": Key(SUBJECT_ID),
         "hosts_all": Key(YES_NO),
+        "only_stated": Key(YES_NO),
         "own_machine": Key(YES_NO),
         "note": Key(PROSE),
         "signed_off": Key(SIGNED),

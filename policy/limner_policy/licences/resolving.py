@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from datetime import datetime
+from enum import Enum
 
 from limner_policy.conditions import walk
 from limner_policy.licences.book import Book, embedded_book
@@ -37,8 +38,9 @@ def facts_for(
     Args:
         kind: the provider's kind; one that runs on your own machine adds no part.
         model: the model's name, as the catalogue or the hub has it.
-        licence: the licence that the model's own data states; it binds too where the facts name another, which is then
-            a conflict, and alone where the facts do not know the model.
+        licence: the licence that the engine states for the model (`ModelIdentity.licence`); it binds too where the
+            facts name another, which is then a conflict, and alone where the facts do not know the model. An engine
+            that can also talk to somebody else's server states its maker's licence, or is not under its maker's terms.
         loras: names of LoRAs that take part.
         controls: names of control models (ControlNet).
         adapters: names of adapters (IP-Adapter).
@@ -70,9 +72,9 @@ def _facts_for(
 ) -> tuple[PartFacts, ...]:
     kind, model, licence = engine
     resolver = _Resolver(book, datetime.fromisoformat(f"{day}T00:00:00+00:00") if day else None)
-    hosts_all = resolver.provider(kind) if kind else False
+    hosts = resolver.provider(kind, stated=licence) if kind else Hosts.NAMED
     if model or licence:
-        resolver.model(model, licence, hosts_all=hosts_all)
+        resolver.model(model, licence, hosts)
     for role, name in others:
         resolver.other(role, name)
     return tuple(resolver.parts.values())
@@ -92,6 +94,14 @@ def parts_of(
     return tuple(resolver.parts.values()), unknown
 
 
+class Hosts(Enum):
+    """Which models are under a provider's terms: all, those whose row says so, or none."""
+
+    ALL = "all"
+    NAMED = "named"
+    NONE = "none"
+
+
 class _Resolver:
     """Collects parts, each once."""
 
@@ -100,27 +110,30 @@ class _Resolver:
         self._book = book
         self._instant = instant
 
-    def provider(self, kind: str) -> bool:
-        """Add a provider; whether its terms govern each of its models."""
+    def provider(self, kind: str, stated: str | None = None, *, named: bool = False) -> Hosts:
+        """Add a provider; which models its terms govern. One that is `named` by itself is its maker's."""
         found = self._book.subject(kind, ("provider",), self._instant)
         if found is None:
             self._add(PartFacts(role="provider", name=kind))
-            return False
+            return Hosts.NAMED
         row, file = found
+        if row.only_stated and not named and not (stated and self._licence(stated).id in self._ids(row)):
+            self._add(PartFacts(role="provider", name=f"{row.id}, at a server that is not its maker's"))
+            return Hosts.NONE
         if not row.own_machine:
             self._add(self._part(row, file))
-        return row.hosts_all
+        return Hosts.ALL if row.hosts_all else Hosts.NAMED
 
-    def model(self, name: str | None, licence: str | None, *, hosts_all: bool) -> None:
+    def model(self, name: str | None, licence: str | None, hosts: Hosts) -> None:
         """Add a model by its row, by the licence it states, or as unknown."""
         found = self._book.subject(name, ("model",), self._instant) if name else None
-        if found is None:
-            if not hosts_all:
+        if found is None or (found[0].hosted_by and hosts is Hosts.NONE):
+            if hosts is not Hosts.ALL:
                 self._add(self._unlisted(name or str(licence), licence))
             return
         row, file = found
         if row.hosted_by:
-            self.provider(row.hosted_by)
+            self.provider(row.hosted_by, named=True)
             return
         self._add(self._part(row, file, stated=licence))
 
@@ -139,7 +152,7 @@ class _Resolver:
             return True
         row, file = found
         if row.role == "provider" or row.hosted_by:
-            self.provider(row.hosted_by or row.id)
+            self.provider(row.hosted_by or row.id, named=True)
         else:
             self._add(self._part(row, file))
         return True
@@ -173,6 +186,9 @@ class _Resolver:
                 "source": file.identity,
             }
         )
+
+    def _ids(self, row: Subject) -> set[str]:
+        return {self._licence(name).id for name in row.licences}
 
     def _licence(self, name: str) -> LicenceFacts:
         found = self._book.licence(name)

@@ -58,6 +58,8 @@ class Subject:
         conflict: What contradicts what in the sources; empty: nothing known to.
         hosted_by: The provider whose terms govern it; then it has no licence of its own.
         hosts_all: A provider whose terms govern each of its models, named here or not.
+        only_stated: A provider whose terms apply only where the engine itself states their licence: the same program
+            can talk to somebody else's server.
         own_machine: A provider that is software of one's own machine, with no terms beside its models'.
         effective: When the row applies; rows of one id with other dates may stand beside it.
         note, signed, line: As of a licence.
@@ -71,6 +73,7 @@ class Subject:
     conflict: str
     hosted_by: str
     hosts_all: bool
+    only_stated: bool
     own_machine: bool
     note: str
     signed: SignOff | None
