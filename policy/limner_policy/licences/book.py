@@ -82,7 +82,8 @@ class Book:
         """
         for shelf in self._mentioning(name):
             if row := shelf.licences.get(name.casefold()):
-                return row, shelf.rows
+                by_id = self.licence(row.facts.id) if self._own and name.casefold() != row.facts.id.casefold() else None
+                return by_id or (row, shelf.rows)
         return None
 
     def subject(
@@ -103,7 +104,11 @@ class Book:
             found = shelf.subjects.get(name.casefold(), [])
             rows = [row for row in found if (wanted is None or row.role in wanted) and _holds(row, instant)]
             if rows:
-                return min(rows, key=lambda row: row.role != "provider"), shelf.rows
+                row = min(rows, key=lambda row: row.role != "provider")
+                # An alias of a common row whose id has a row of one's own means that row.
+                aliased = self._own and name.casefold() != row.id.casefold()
+                by_id = self.subject(row.id, (row.role,), instant) if aliased else None
+                return by_id or (row, shelf.rows)
         return None
 
     def files(self) -> tuple[FactsFile, ...]:
