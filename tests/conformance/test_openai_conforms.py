@@ -101,7 +101,8 @@ class OpenAIConformance(ProviderConformance):
         files = self.server.app.ledger.calls("/v1/images", "POST")[-1].files
         sent = next(file.data for file in files if file.field == "mask")
         with Image.open(io.BytesIO(sent)) as picture:
-            return np.asarray(picture.getchannel("A")) == 0
+            clear: NDArray[np.bool_] = np.asarray(picture.getchannel("A")) == 0
+            return clear
 
 
 class TestGPTImage(OpenAIConformance):

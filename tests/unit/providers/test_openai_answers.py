@@ -123,7 +123,7 @@ def test_a_servers_words_are_never_shown() -> None:
 
 def usage(**more: Any) -> dict[str, Any]:
     """Count 10 text and 40 picture tokens in, 50 picture tokens out."""
-    told = {"total_tokens": 100, "input_tokens": 50, "output_tokens": 50}
+    told: dict[str, Any] = {"total_tokens": 100, "input_tokens": 50, "output_tokens": 50}
     told |= {"input_tokens_details": {"text_tokens": 10, "image_tokens": 40}}
     told |= {"output_tokens_details": {"image_tokens": 50, "text_tokens": 0}}
     return {name: value for name, value in (told | more).items() if value is not None}
