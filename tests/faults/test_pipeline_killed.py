@@ -17,6 +17,7 @@ from limner.config import Config
 from limner.reading import open_log
 from limner.recovery import recover
 from limner_provenance.audit import verify as verify_log
+from limner_provenance.states import derive
 
 STEPS = ("accept", "judge_request", "plan", "attempt", "judge_images", "mark", "seal", "deliver")
 
@@ -147,3 +148,108 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     with Limner.open(config) as limner:
         assert all(limner.get(record).images for record in delivered)
     assert list(tmp_path.rglob("*.part")) == []
+
+
+EVENTS = """
+import os, signal, sys
+from pathlib import Path
+from limner import ImageRequest, Limner
+from limner.config import Config
+from limner.records import Record
+from limner_providers import JobAccepted
+from limner_providers.test import TestProvider
+
+root, step, number, when = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+providers = {
+    "gone": {"kind": "test", "fail": "access"},
+    "fake": {"kind": "test", "max_n": 2, "cost": "1", "ledger": str(root / "ledger")},
+}
+config = Config.model_validate({"providers": providers, "root": root})
+seen = 0
+
+def die_at(name, before, record):
+    global seen
+    if name != step:
+        return
+    seen += before == (when == "before")
+    if seen == number and before == (when == "before"):
+        record.log.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+add, note, draw = Record.add, Record.note, TestProvider.generate
+
+async def dying_add(self, name, data, payloads=None, *, durable=False):
+    die_at(name, True, self)
+    entry = await add(self, name, data, payloads, durable=durable)
+    die_at(name, False, self)
+    return entry
+
+def dying_note(self, name, data):
+    die_at(name, True, self)
+    note(self, name, data)
+    die_at(name, False, self)
+
+async def generate(self, request, **rest):
+    if rest["on_event"] is not None:
+        rest["on_event"](JobAccepted(job=f"job-{self.calls}"))
+    return await draw(self, request, **rest)
+
+async def fetch(self, job, request, *, model=None, timeout=None):
+    raise AssertionError
+
+Record.add, Record.note, TestProvider.generate, TestProvider.fetch = dying_add, dying_note, generate, fetch
+with Limner.open(config, context={"user": "ann"}) as limner:
+    limner.run(ImageRequest(prompt="red apple", n=5, seed=7), on_unsupported="adapt")
+"""
+
+POINTS = [
+    ("attempt_failed", 1),
+    ("attempted", 2),
+    ("attempted", 3),
+    ("submitted", 3),
+    ("produced", 1),
+    ("produced", 2),
+    ("produced", 3),
+    ("judged", 4),
+    ("sealed", 5),
+]
+"""Entries at which to die: call 1 is refused by the first provider, calls 2 to 4 make 2 + 2 + 1 pictures."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("step", "number"), POINTS)
+def test_killed_within_a_split_request(tmp_path: Path, step: str, number: int, when: str) -> None:
+    """Killed anywhere between a fall-back and the last of three calls, nothing paid is lost and nothing sent again."""
+    arguments = [sys.executable, "-c", EVENTS, str(tmp_path), step, str(number), when]
+    died(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    ledger = tmp_path / "ledger"
+    billed = ledger.read_text().count("\n") if ledger.exists() else 0
+    config = Config.model_validate(
+        {
+            "providers": {
+                "gone": {"kind": "test"},
+                "fake": {"kind": "test", "max_n": 2, "ledger": str(ledger)},
+            },
+            "root": tmp_path,
+        }
+    )
+    proves_itself(config)
+    (found,) = recover(config)
+    recover(config, finish=True)
+    proves_itself(config)
+    assert recover(config) == []
+    assert (ledger.read_text().count("\n") if ledger.exists() else 0) == billed
+    with open_log(config) as log:
+        entries = list(log.entries(record=found.record))
+        state = derive(entries)
+    kept = sum(len(e.data["images"]) for e in entries if e.step == "produced")
+    assert state.irregular == ()
+    lost = sum(e.step == "attempted" for e in entries) > sum(e.step == "attempt_failed" for e in entries)
+    assert state.ending == ("delivered" if kept else "unknown" if lost else "failed")
+    assert sum(e.step == "sealed" for e in entries) == kept
+    if kept:
+        with Limner.open(config) as limner:
+            result = limner.get(found.record)
+        assert [i.seed for i in result.images] == list(range(7, 7 + kept))
+        assert kept == 5 or any(w.startswith(f"{kept} of 5 pictures") for w in result.warnings)
+        assert verify_file(result.images[-1].save(tmp_path / "a.png"), config=config).good
