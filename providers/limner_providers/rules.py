@@ -74,6 +74,10 @@ class SizeRule(Fact):
             candidates = [(int(w), int(h)) for w, h in (size.split("x") for size in self.fixed)]
         else:
             candidates = [(w, h) for w in self._sides_near(width) for h in self._sides_near(height)]
+            factor = self._to_area(width, height)
+            if factor != 1:
+                larger = self._sides_near(round(width * factor)), self._sides_near(round(height * factor))
+                candidates += [(w, h) for w in larger[0] for h in larger[1]]
         fitting = [pair for pair in candidates if self.problem(*pair) is None]
         fitting.sort(key=lambda pair: (abs(pair[0] - width) + abs(pair[1] - height), pair))
         return tuple(f"{w}x{h}" for w, h in dict.fromkeys(fitting))[:2]
@@ -91,6 +95,15 @@ class SizeRule(Fact):
         step = self.multiple_of
         width, height = (max(step, round(part * unit / step) * step) for part in (across, down))
         return None if self.exact and self.problem(width, height) else f"{width}x{height}"
+
+    def _to_area(self, width: int, height: int) -> float:
+        """Say how many times as long both sides must be for the least or the greatest area; 1: it is neither."""
+        area = width * height
+        if self.min_pixels is not None and area < self.min_pixels:
+            return math.sqrt(self.min_pixels / area)
+        if self.max_pixels is not None and area > self.max_pixels:
+            return math.sqrt(self.max_pixels / area)
+        return 1
 
     def _sides_near(self, side: int) -> tuple[int, int]:
         """Give the next possible side below and above `side`."""

@@ -188,3 +188,12 @@ def test_the_public_catalogue_lists_all_kinds_as_of_a_day() -> None:
     assert now["starter"].licence == "Apache-2.0"
     assert price_of("gpt-image-2") == now["gpt-image-2"].prices
     assert all(model.source for model in now.values())
+
+
+async def test_a_size_of_too_few_or_too_many_pixels_has_a_neighbour() -> None:
+    """What can be made is named, of the same shape, and can be adapted to."""
+    able = await vendor().capabilities()
+    for asked, near in {"512x512": "816x816", "256x128": "1152x576", "3840x3840": "2880x2880"}.items():
+        (unmet,) = able.unmet(ImageRequest(prompt="apple", size=asked))
+        assert unmet.adaptation is not None
+        assert unmet.adaptation.used == near
