@@ -6,6 +6,8 @@ are taken and no sample, so that a picture's noise is its seed's alone.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,29 +64,55 @@ def encode_pixels(pipe: Any, pixels: NDArray[np.uint8], hidden: NDArray[np.uint8
     import numpy as np
     import torch
 
-    vae = pipe.vae
-    dtype = vae.dtype
     image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
     if hidden is not None:
         image = image * torch.from_numpy(hidden < 128)
-    upcast = dtype == torch.float16 and vae.config.force_upcast  # such an autoencoder overflows in half precision
-    with torch.no_grad():
-        try:
-            if upcast:
-                vae.to(dtype=torch.float32)
-            latents = vae.encode(image.to(vae.device, vae.dtype)).latent_dist.mode().to(dtype)
-        finally:
-            if upcast:
-                vae.to(dtype=dtype)
-    return _scaled(vae.config, latents).to(pipe.unet.dtype)
+    with torch.no_grad(), _upcast(pipe) as vae:
+        latents: torch.Tensor = vae.encode(image.to(vae.device, vae.dtype)).latent_dist.mode().to(pipe.unet.dtype)
+    factor = float(vae.config.scaling_factor)
+    statistics = _statistics(vae.config, latents)
+    return latents * factor if statistics is None else (latents - statistics[0]) * factor / statistics[1]
 
 
-def _scaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
+def decode_latents(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Decode scaled latents (1, 4, h, w) to a picture of 0..1 floats, (3, height, width).
+
+    Done here and not by the pipelines: they print a warning each time they work with a half precise autoencoder.
+    """
+    import torch
+
+    with torch.no_grad(), _upcast(pipe) as vae:
+        latents = latents.to(vae.dtype)
+        factor = float(vae.config.scaling_factor)
+        statistics = _statistics(vae.config, latents)
+        plain = latents / factor if statistics is None else latents * statistics[1] / factor + statistics[0]
+        image: torch.Tensor = vae.decode(plain, return_dict=False)[0][0]
+    return (image * 0.5 + 0.5).clamp(0, 1)
+
+
+@contextlib.contextmanager
+def _upcast(pipe: Any) -> Iterator[Any]:
+    """Give the autoencoder, in single precision where its half precision would overflow, as SDXL's does."""
+    import torch
+
+    vae = pipe.vae
+    is_xl = getattr(pipe, "text_encoder_2", None) is not None
+    if not (is_xl and vae.dtype == torch.float16 and vae.config.force_upcast):
+        yield vae
+        return
+    vae.to(dtype=torch.float32)
+    try:
+        yield vae
+    finally:
+        vae.to(dtype=torch.float16)
+
+
+def _statistics(config: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Give mean and deviation of an autoencoder whose latents are normalised by them; None: they are not."""
     mean, deviation = config.get("latents_mean"), config.get("latents_std")
     if mean is None or deviation is None:
-        return latents * float(config.scaling_factor)
-    shift, spread = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (mean, deviation))
-    return (latents - shift) * float(config.scaling_factor) / spread
+        return None
+    return like.new_tensor(mean).view(1, -1, 1, 1), like.new_tensor(deviation).view(1, -1, 1, 1)
 
 
 class Keeper:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from limner_providers._diffusers_latents import Keeper, Start, make_start, noise_like
+from limner_providers._diffusers_latents import Keeper, Start, decode_latents, make_start, noise_like
 from limner_providers._diffusers_quiet import quiet
 from limner_providers._diffusers_settings import Settings, is_inpainting_model
 from limner_providers._model_source import ModelSource
@@ -108,17 +108,17 @@ class Pipeline:
             keeper = (
                 None if start is None or start.shown is not None else Keeper(start, noise_like(start.latents, seed))
             )
-            images = pipe(
+            latents = pipe(
                 **conditioning,
                 **arguments,
                 num_inference_steps=settings.num_inference_steps,
                 guidance_scale=settings.guidance_scale,
                 generator=[torch.Generator("cpu").manual_seed(seed)],
-                output_type="pt",
+                output_type="latent",
                 callback_on_step_end=_after_step(settings.effective_steps, on_step, keeper),
                 return_dict=False,
             )[0]
-        return _to_pixels(images[0])
+            return _to_pixels(decode_latents(self.pipe, latents))
 
     def _call(self, settings: Settings, start: Start | None) -> tuple[Any, dict[str, Any]]:
         """Choose the pipeline that carries out the work, and its arguments."""

@@ -252,6 +252,64 @@ def test_inpaint_of_whole_latents_is_that_of_bare_diffusers_and_the_original(sta
     assert np.array_equal(pixels_of(ours)[mask == 0], image[mask == 0])
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("model", "task"), [(model, task) for model, task in CASES if model != "starter"])
+def test_half_precision_keeps_every_promise_and_prints_nothing(
+    tiny_folder: Callable[[str], Path], capfd: pytest.CaptureFixture[str], model: str, task: str, dtype: Any
+) -> None:
+    """The autoencoder of SDXL works in single precision for a moment, and is in half precision afterwards."""
+    import torch
+
+    provider = DiffusersProvider(model=str(tiny_folder(model)), dtype=dtype, threads=1)
+    capfd.readouterr()  # what making the folder printed
+    fields = fields_of(task) | {"strength": 0.7}
+    both = make(provider, (7, 8), **fields)
+    assert make(provider, (8,), **fields).images[0].data == both.images[1].data
+    if task == "inpaint":
+        kept = mask_of(picture()) == 0
+        assert np.array_equal(pixels_of(both)[kept], picture()[kept])
+    assert provider._pipeline is not None
+    assert provider._pipeline.pipe.vae.dtype == getattr(torch, dtype)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_txt2img_and_img2img_of_sdxl_are_those_of_bare_diffusers(tiny_folder: Callable[[str], Path]) -> None:
+    """In half precision too, where the library takes care of the autoencoder in another way."""
+    import warnings
+
+    import diffusers
+    import torch
+
+    folder, image = tiny_folder("StableDiffusionXLPipeline"), picture(64, 64)
+    provider = DiffusersProvider(model=str(folder), dtype="float16", threads=1)
+    for kind, fields in (("", {"size": "64x64"}), ("Img2Img", {"task": "img2img", "image": image, "strength": 0.7})):
+        ours = make(provider, **fields)
+        options = {"dtype": torch.float16, "local_files_only": True, "add_watermarker": False}
+        pipe = getattr(diffusers, f"StableDiffusionXL{kind}Pipeline").from_pretrained(folder, **options)
+        pipe.set_progress_bar_config(disable=True)
+        pipe.unet.to(memory_format=torch.channels_last)
+        pipe.vae.to(memory_format=torch.channels_last)
+        given: dict[str, Any] = {"width": 64, "height": 64}
+        if kind:
+            latents = encoded_xl(pipe, image)
+            given = {"image": latents, "strength": 0.7}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            generator = torch.Generator("cpu").manual_seed(7)
+            (theirs,) = pipe("red apple", num_inference_steps=3, guidance_scale=5, generator=generator, **given).images
+        assert np.array_equal(pixels_of(ours), np.asarray(theirs))
+
+
+def encoded_xl(pipe: Any, image: Pixels) -> Any:
+    """Give a picture's most likely latents by SDXL's autoencoder in single precision, scaled, in half precision."""
+    import torch
+
+    pipe.vae.to(torch.float32)
+    latents = encoded(pipe, image).half() * pipe.vae.config.scaling_factor
+    pipe.vae.to(torch.float16)
+    return latents
+
+
 def test_no_weight_is_in_memory_twice(starter: DiffusersProvider) -> None:
     """The pipeline that starts from a picture is made of the very parts of the other."""
     make(starter, **fields_of("img2img"))
@@ -488,7 +546,7 @@ def test_the_pages_example_runs() -> None:
     """What a reader copies works."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert child.stdout == "64 0.6 12\n"
+    assert (child.stdout, child.stderr) == ("64 0.6 12\n", "")
 
 
 def test_the_pages_pictures_are_there_and_small() -> None:
