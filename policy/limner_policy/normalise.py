@@ -37,8 +37,8 @@ _LOOK_ALIKES = {
     "s": "ѕꜱտᏕᏚꓢ𖼺𐊖𐑈ƽ𑣁",
     "t": "тτᴛŧⲧᎢꓔ𖼊𑣜𐊗𐊱𐌕",
     "u": "υսᴜ𐓶ᑌꓴ𖽂𑣘ꞟʋ",
-    "v": "ѵνᴠⴸᏙᐯꓦ𖼈𑣀𐔝",
-    "w": "ԝωᴡᎳᏔꓪѡա",
+    "v": "ѵνᴠⴸᏙᐯꓦ𖼈𑣀𐔝𑜆",
+    "w": "ԝωᴡᎳᏔꓪѡա𑜊𑜎𑜏",
     "x": "хχꭓⲭⵝᚷꓫ𐊐𐊴𐌗𐔧ᕁᕽ",
     "y": "уγʏⲩүᎩᎽꓬ𖽃𑣄𐊲ɣ",
     "z": "ᴢζᏃꓜ𑣉",
@@ -52,8 +52,8 @@ _LATIN = re.compile(
 _LIGATURES = {"æ": "ae", "œ": "oe", "þ": "th"}
 # Letters in boxes and flags, which compatibility decomposition leaves alone.
 _BOXED = {start + i: chr(97 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
-# Sigmas in the shape of a c; compatibility folding would make plain sigmas of them.
-_LUNATE = frozenset("\u03f2\u03f9")
+# Signs of which compatibility folding would make something else than they look like: round sigmas, a lone iota.
+_AS_SEEN = {"\u03f2": "c", "\u03f9": "c", "\u037a": "i"}
 # Fillers and joiners that are shown as nothing but are not format characters to Unicode.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u0640")
 
@@ -69,8 +69,8 @@ def fold_character(character: str) -> str:
         return _BOXED[ord(character)]
     if _is_invisible(character):
         return ""
-    if character in _LUNATE:
-        return "c"
+    if character in _AS_SEEN:
+        return _AS_SEEN[character]
     parts = unicodedata.normalize("NFKD", character).casefold()
     parts = "".join(c for c in unicodedata.normalize("NFKD", parts) if not _is_accent(c))
     parts = "".join(_LIGATURES.get(c) or _latin(c) for c in parts.translate(_CONFUSABLES))

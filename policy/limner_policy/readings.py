@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from limner_policy.normalise import Folded, word_origins, words
+from limner_policy.normalise import Folded, fold_character, word_origins, words
 
 MAX_RUN = 64
 """Longest word, in characters, that is looked at for leetspeak and stretching."""
@@ -58,9 +58,12 @@ _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 _TURNED = re.compile("\u202e([^\u202c\n\u2069]*)")
 _GAP = re.compile("(?<=\\w)[\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e]+(?=\\w)")
-# Capitals that look like another letter than their small form does: Greek Η is h while η is n.
-_CAPITALS = {"Η": "h", "Μ": "m", "Ν": "n", "Υ": "y", "Ζ": "z", "Տ": "s"}
-_CAPITAL = re.compile("[ΗΜΝΥΖՏ\U0001d6a8-\U0001d7a8]|(?<=[a-z])I")
+# Letters that look like another one than what they fold to: Greek Η is h while η is n, a Cyrillic г may be an r.
+_LOOKS = {"Η": "h", "Μ": "m", "Ν": "n", "Υ": "y", "Ζ": "z", "Տ": "s", "г": "r", "ſ": "f", "ẝ": "f", "ɯ": "w", "ɣ": "y"}
+# A capital I inside a word may be an l.
+_CAPITAL_I = re.compile("(?<=[a-z])I")
+# A stroke that may be an i or an l, spelled as the sign that leetspeak reads so.
+_STROKE = "|"
 
 Edit = tuple[int, int, str, list[int]]
 """Positions `start` to `end` of a text are read as another text, each of whose characters has its own position."""
@@ -153,8 +156,8 @@ def readings(folded: Folded, known: Container[str]) -> tuple[Reading, ...]:
 def _bases(folded: Folded) -> Iterator[_Spelling]:
     plain = _Spelling(folded.text)
     yield plain
-    if _CAPITAL.search(folded.original):
-        yield plain.edited(_capitals(folded))
+    if looks := list(_second_looks(folded)):
+        yield plain.edited(looks)
     if not folded.original.isascii():
         if "\u202e" in folded.original:
             yield plain.edited(_turned(folded))
@@ -162,13 +165,29 @@ def _bases(folded: Folded) -> Iterator[_Spelling]:
             yield plain.edited(_gaps(folded))
 
 
-def _capitals(folded: Folded) -> Iterator[Edit]:
-    for match in _CAPITAL.finditer(folded.original):
-        letter = unicodedata.normalize("NFKC", match[0])
-        meant = "l" if letter == "I" else _CAPITALS.get(letter)
-        place = bisect_left(folded.origins, match.start())
-        if meant and place < len(folded.text) and folded.origins[place] == match.start():
-            yield place, place + 1, meant, [place]
+def _second_looks(folded: Folded) -> Iterator[Edit]:
+    """Letters that look like another one than what they fold to."""
+    original = folded.original
+    if original.isascii():
+        for match in _CAPITAL_I.finditer(original):
+            yield match.start(), match.start() + 1, _STROKE, [match.start()]
+        return
+    meant = {sign: look for sign in set(original) if (look := _look(sign))}
+    if meant:
+        for place, origin in enumerate(folded.origins):
+            if look := meant.get(original[origin]):
+                yield place, place + 1, look, [place]
+
+
+def _look(sign: str) -> str | None:
+    if sign == "I":
+        return _STROKE
+    if sign.isascii():
+        return None
+    if look := _LOOKS.get(sign) or _LOOKS.get(unicodedata.normalize("NFKC", sign)):
+        return look
+    accented = unicodedata.normalize("NFD", sign)[0].isascii()
+    return _STROKE if fold_character(sign) in ("i", "l") and not accented else None
 
 
 def _turned(folded: Folded) -> Iterator[Edit]:
