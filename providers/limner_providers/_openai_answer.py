@@ -28,6 +28,7 @@ class NoJson(Exception):
     """The body is no JSON object."""
 
 
+Raw = bytes | bytearray
 Base64 = memoryview | str
 """A picture as it came: a view of the body, its quotes included, or a text."""
 
@@ -83,7 +84,7 @@ class Document:
     error: Any = field(default=None, repr=False)
 
 
-def read_document(body: bytes) -> Document:
+def read_document(body: Raw) -> Document:
     """Read an answer's body.
 
     Raises:
@@ -105,14 +106,14 @@ def settings_of(value: Mapping[str, Any]) -> dict[str, str]:
     return {name: word for name, word in words.items() if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", word)}
 
 
-def load(body: bytes) -> tuple[Any, Sequence[memoryview]]:
+def load(body: Raw) -> tuple[Any, Sequence[memoryview]]:
     """Read JSON, the base64 of its pictures left as views of `body`; `piece_of` finds them again.
 
     Raises:
         NoJson: it is no JSON.
     """
     pieces: list[memoryview] = []
-    parts: list[bytes] = []
+    parts: list[Raw] = []
     view, at = memoryview(body), 0
     while (name := body.find(_NAME, at)) >= 0:
         opens = _OPENS.match(body, name + len(_NAME))

@@ -14,7 +14,7 @@ import select
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx2
@@ -25,6 +25,7 @@ from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 from limner_providers import _http_errors as words
 from limner_providers._http import Timeouts, host_of, tls_context
 from limner_providers._http_body import Body, BodyError, BodyTooLarge
+from limner_providers._http_lanes import Lanes
 from limner_providers._http_settings import user_agent
 from limner_providers.errors import GenerationFailed, ProviderError, ResultRefused
 
@@ -35,7 +36,6 @@ File = tuple[str, tuple[str, bytes, str]]
 """A form's file: field, file name, bytes, media type."""
 
 _MOST_ERROR = 1024 * 1024
-_CONNECTIONS = 128
 _KEEP_ALIVE = 3.0  # shorter than servers' own 5 s, as in `_http`
 # What the package adds to these (its platform, the environment's organisation and headers) does not leave.
 _KEPT = frozenset({b"host", b"accept", b"content-type", b"content-length", b"transfer-encoding"})
@@ -87,17 +87,31 @@ class Reply:
         """The server's own id of the call."""
         return words.request_id(self.headers)
 
-    async def read(self) -> bytes:
+    async def read(self) -> bytes | bytearray:
         """Read the whole body.
 
         Raises:
             BodyError: it is too large, or in an encoding that was not asked for.
         """
         told = self.headers
-        body = Body(self._most, length=told.get("content-length"), encoding=told.get("content-encoding", ""))
+        length, encoding = told.get("content-length", ""), told.get("content-encoding", "")
+        body = Body(self._most, length=length, encoding=encoding)
+        if length.isascii() and length.isdigit() and encoding.strip().lower() in {"", "identity"}:
+            return await self._fill(int(length))
         async for chunk in self._response.aiter_raw():
             body.feed(chunk)
         return body.finish()
+
+    async def _fill(self, length: int) -> bytearray:
+        """Read a body whose length is told, and not too large, into its place: megabytes are not moved as it grows."""
+        room, at = bytearray(length), 0
+        async for chunk in self._response.aiter_raw():
+            end = at + len(chunk)
+            if end > length:
+                raise BodyError("its body is longer than it says")
+            room[at:end] = chunk
+            at = end
+        return room
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give the body as it comes.
@@ -138,7 +152,7 @@ class Caller:
         self._headers = {"user-agent": user_agent(), "accept-encoding": "identity", **headers}
         self.timeouts = timeouts
         self.tls = tls_context(ca_file, provider=provider) if base_url.startswith("https:") or ca_file else None
-        self._clients: dict[object, openai.AsyncOpenAI] = {}
+        self._clients: dict[object, _Loop] = {}
 
     def __repr__(self) -> str:
         return f"Caller({self.provider!r}, {self._base_url!r})"
@@ -179,19 +193,22 @@ class Caller:
         mine = self._clients.pop(lowlevel.current_token(), None)
         self._forget_ended()
         if mine is not None:
-            await mine.close()
+            await mine.lanes.close()
+            await mine.client.close()
 
     async def _exchange(self, call: Call, read: Callable[[Reply], Awaitable[T]], under_way: _UnderWay) -> T:
-        response = await self._send(call, under_way)
-        try:
-            reply = Reply(response, call.most)
-            under_way.request_id = reply.request_id
-            return await read(reply)
-        finally:
-            await response.aclose()
+        loop = self._loop()
+        async with loop.lanes.take() as lane:
+            under_way.lane = cast("httpx2.AsyncClient", lane)
+            response = await self._send(loop.client, call, under_way)
+            try:
+                reply = Reply(response, call.most)
+                under_way.request_id = reply.request_id
+                return await read(reply)
+            finally:
+                await response.aclose()
 
-    async def _send(self, call: Call, under_way: _UnderWay) -> httpx2.Response:
-        client = self._client()
+    async def _send(self, client: openai.AsyncOpenAI, call: Call, under_way: _UnderWay) -> httpx2.Response:
         token = _UNDER_WAY.set(under_way)
         try:
             # The carrier gives every answer unread, so that nothing here is a stream to the package.
@@ -208,16 +225,26 @@ class Caller:
         finally:
             _UNDER_WAY.reset(token)
 
-    def _client(self) -> openai.AsyncOpenAI:
+    def _loop(self) -> _Loop:
         token = lowlevel.current_token()
         if token not in self._clients:
             self._forget_ended()
-            self._clients[token] = self._new_client()
+            # The lanes are written for httpx; its successor has the same two methods that they use.
+            lanes = Lanes(cast("Any", self._new_lane), _KEEP_ALIVE)
+            self._clients[token] = _Loop(self._new_client(), lanes)
         return self._clients[token]
+
+    def _new_lane(self) -> httpx2.AsyncClient:
+        lane = httpx2.AsyncClient(verify=self.tls or _PLAIN, limits=_ONE)
+        for transport in (lane._transport, *lane._mounts.values()):  # noqa: SLF001 - as in `_http`: no other door
+            pool: Any = getattr(transport, "_pool", None)
+            if hasattr(pool, "_network_backend"):
+                pool._network_backend = _Backend()  # noqa: SLF001
+        return lane
 
     def _new_client(self) -> openai.AsyncOpenAI:
         timeout = httpx2.Timeout(None, connect=self.timeouts.connect)
-        carrier = _Carrier(self._headers, verify=self.tls or _PLAIN, timeout=timeout, limits=_LIMITS)
+        carrier = _Carrier(self._headers, verify=_PLAIN, trust_env=False, timeout=timeout)
         return openai.AsyncOpenAI(
             api_key="none",  # the carrier puts the real one in: the package never has it
             admin_api_key="",
@@ -238,10 +265,16 @@ class Caller:
                 self._clients.pop(token, None)
 
 
-_LIMITS = httpx2.Limits(
-    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
-)
+_ONE = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE)
 _PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for http alone: it trusts nobody, and reads no authorities' file
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """What one event loop has: the package's client, which builds requests, and the connections they go over."""
+
+    client: openai.AsyncOpenAI
+    lanes: Lanes
 
 
 class _UnderWay:
@@ -252,6 +285,7 @@ class _UnderWay:
         self._sent = False
         self._no: tuple[int, dict[str, str], bytes] | None = None
         self.request_id: str | None = None
+        self.lane: httpx2.AsyncClient | None = None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Notice when the request itself (and not a proxy's CONNECT) begins to leave."""
@@ -302,15 +336,11 @@ _UNDER_WAY: contextvars.ContextVar[_UnderWay] = contextvars.ContextVar("limner_o
 
 
 class _Carrier(httpx2.AsyncClient):
-    """Sends what the package built: our headers alone, no redirects, and of an error's body at most a megabyte."""
+    """Sends what the package built over the call's own lane: our headers alone, no redirects, errors cut short."""
 
     def __init__(self, headers: Mapping[str, str], **settings: Any) -> None:
-        super().__init__(follow_redirects=False, **settings)
+        super().__init__(**settings)
         self._ours = [(name.encode(), value.encode()) for name, value in headers.items()]
-        for transport in (self._transport, *self._mounts.values()):
-            pool: Any = getattr(transport, "_pool", None)
-            if hasattr(pool, "_network_backend"):
-                pool._network_backend = _Backend()  # noqa: SLF001 - as in `_http`: there is no other door
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send one request; how is decided here, whatever the package would like."""
@@ -319,7 +349,8 @@ class _Carrier(httpx2.AsyncClient):
         kept = [pair for pair in request.headers.raw if pair[0].lower() in _KEPT]
         request.headers = httpx2.Headers([*kept, *self._ours])
         request.extensions["trace"] = under_way.trace
-        response = await super().send(request, stream=True, follow_redirects=False)
+        assert under_way.lane is not None
+        response = await under_way.lane.send(request, stream=True, follow_redirects=False)
         if response.is_success:
             return response
         body = b""
@@ -344,8 +375,8 @@ class _Backend(AsyncNetworkBackend):
     """anyio's sockets with two changes.
 
     A TLS handshake that fails or is cancelled closes its socket at once (see `_http_sockets`). And whether an idle
-    connection was closed by its server is asked of the socket itself: the pool asks it of every connection at every
-    call, and the way through anyio's attributes takes ten times as long.
+    connection was closed by its server is asked of the socket itself: it is asked at every call, and the way through
+    anyio's attributes takes ten times as long.
     """
 
     def __init__(self) -> None:

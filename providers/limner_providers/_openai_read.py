@@ -67,7 +67,7 @@ class Reading:
         with contextlib.suppress(NoJson):  # raised below, so that no body hangs on the exception
             found = read_document(body)
         if found is None:
-            what = words.describe(200, reply.headers, body, self._asked.secrets)
+            what = words.describe(200, reply.headers, bytes(body), self._asked.secrets)
             raise self._unknown(f"{what} That is no answer of this API", reply)
         if found.error is not None:
             raise told_in_answer(found.error, self._asked, request_id=reply.request_id, billed=False)
