@@ -109,10 +109,11 @@ class Basis:
         return node, path, ID.read(node, path, notes)
 
 
-class _DutyShape:
+class DutyShape:
     """A duty's name, or its name with parameters: `{visible_label: {text: AI}}`."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> Duty:
+        """Read it."""
         if isinstance(node, nodes.Scalar):
             return Duty(self._name(node, path, notes))
         if not isinstance(node, nodes.Mapping) or len(node.pairs) != 1:
@@ -140,14 +141,15 @@ def _then(read: Reading) -> tuple[Verdict, tuple[Duty, ...]]:
 
 
 THEN = Record(
-    "the outcome", {"verdict": Key(VERDICT, required=True), "duties": Key(ListOf(_DutyShape(), "duties", 50))}, _then
+    "the outcome", {"verdict": Key(VERDICT, required=True), "duties": Key(ListOf(DutyShape(), "duties", 50))}, _then
 )
 
 
-class _ScoreOrUnknown:
+class ScoreOrUnknown:
     """A score from 0 to 1, or the word unknown."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> str | None:
+        """Read it."""
         if isinstance(node, nodes.Scalar) and node.text == "unknown":
             return None
         return Fraction().read(node, path, notes)
@@ -158,7 +160,7 @@ EXAMPLE_SCORE = Record(
     {
         "detector": Key(NAME, required=True),
         "category": Key(LINE, required=True),
-        "score": Key(_ScoreOrUnknown(), required=True),
+        "score": Key(ScoreOrUnknown(), required=True),
     },
     lambda read: ((read.values["detector"], read.values["category"]), read.values["score"]),
 )

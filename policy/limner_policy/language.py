@@ -68,31 +68,40 @@ class Header:
 RULE = Record(
     "a rule",
     {
-        "id": Key(ID, required=True),
-        "title": Key(LINE, required=True),
-        "says": Key(PROSE, required=True),
-        "why": Key(PROSE, required=True),
-        "basis": Key(ListOf(Basis(), "sources", 50), required=True),
-        "owner": Key(LINE),
-        "severity": Key(Choice(SEVERITIES), required=True),
-        "stage": Key(Choice(STAGES), required=True),
-        "mode": Key(Choice(MODES)),
-        "mode_from": Key(MODE_FROM),
-        "effective": Key(EFFECTIVE),
-        "review_by": Key(Moment()),
-        "when": Key(WHEN, required=True),
-        "then": Key(THEN, required=True),
-        "if_unknown": Key(VERDICT),
-        "examples": Key(ListOf(EXAMPLE, "examples", 500)),
+        "id": Key(ID, required=True, help="How decisions and the log name the rule; unique in a file."),
+        "title": Key(LINE, required=True, help="A few words that an end user may be shown."),
+        "says": Key(PROSE, required=True, help="What the rule does, in one sentence for readers."),
+        "why": Key(PROSE, required=True, help="The reason behind it."),
+        "basis": Key(
+            ListOf(Basis(), "sources", 50), required=True, help="Names under `sources`, or {cite: …} written out."
+        ),
+        "owner": Key(LINE, help="Who answers for the rule; else the pack's owner."),
+        "severity": Key(Choice(SEVERITIES), required=True, help="How grave a breach is."),
+        "stage": Key(
+            Choice(STAGES),
+            required=True,
+            help="What is judged: the request, each engine, each picture, or its release.",
+        ),
+        "mode": Key(Choice(MODES), help="enforce counts; audit and warn are recorded only; off sleeps."),
+        "mode_from": Key(MODE_FROM, help="From which day another mode holds: {enforce: 2027-01-15}."),
+        "effective": Key(EFFECTIVE, help="{from: DAY, until: DAY}; until is the first day without the rule."),
+        "review_by": Key(Moment(), help="The day by which people look at the rule again."),
+        "when": Key(WHEN, required=True, help="The condition."),
+        "then": Key(THEN, required=True, help="The verdict, with duties."),
+        "if_unknown": Key(VERDICT, help="The verdict where the condition cannot be decided."),
+        "examples": Key(
+            ListOf(EXAMPLE, "examples", 500), help="Cases with the verdict that is expected of the whole pack."
+        ),
     },
     lambda read: RawRule(read.node, read.path, read.values),
 )
 
 
-class _Rules:
+class Rules:
     """The rules; ids are compared before anything else, so that a doubled one is told whatever else is wrong."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> tuple[RawRule, ...]:
+        """Read it."""
         first_lines: dict[str, int] = {}
         for index, key in _rule_ids(node):
             if key.text in first_lines:
@@ -128,17 +137,19 @@ def _header(read: Reading) -> Header:
 PACK = Record(
     "a policy pack",
     {
-        "policy": Key(NAME, required=True),
-        "version": Key(Text("a version", 40), required=True),
-        "title": Key(LINE, required=True),
-        "owner": Key(LINE, required=True),
+        "policy": Key(NAME, required=True, help="The pack's name: small letters, digits, -."),
+        "version": Key(Text("a version", 40), required=True, help="Any text; raise it with each change."),
+        "title": Key(LINE, required=True, help="What the pack is called."),
+        "owner": Key(LINE, required=True, help="Who answers for it."),
         "effective": Key(EFFECTIVE),
-        "review_by": Key(Moment()),
-        "unknown_evidence": Key(Choice(("review", "deny"))),
-        "organisation": Key(ORGANISATION),
-        "sources": Key(Sources()),
-        "lists": Key(Lists()),
-        "rules": Key(_Rules(), required=True),
+        "review_by": Key(Moment(), help="The day by which people look at the whole pack again."),
+        "unknown_evidence": Key(
+            Choice(("review", "deny")), help="What holds where something cannot be known: deny (the default) or review."
+        ),
+        "organisation": Key(ORGANISATION, help="What the house claims of itself, for licence rules."),
+        "sources": Key(Sources(), help="What rules rest on, each with the day it was read."),
+        "lists": Key(Lists(), help="Long lists of terms or entities, here or in files beside the pack."),
+        "rules": Key(Rules(), required=True, help="The rules; their order never matters."),
     },
     _header,
     tolerant=True,

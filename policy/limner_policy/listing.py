@@ -73,10 +73,11 @@ ENTITY = Record(
 )
 
 
-class _Days:
+class Days:
     """A number of days from 1 to 3650."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> int:
+        """Read it."""
         text = Text("a number of days").read(node, path, notes)
         if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII) or int(text) > 3_650:
             raise notes.fail(node, path, "has to be a number of days from 1 to 3650", "Write the digits alone")
@@ -109,7 +110,7 @@ LIST = Record(
         "entities": Key(ListOf(ENTITY, "entities", 10_000)),
         "owner": Key(LINE),
         "refreshed": Key(Day()),
-        "max_age_days": Key(_Days()),
+        "max_age_days": Key(Days()),
         "sha256": Key(Text("a SHA-256 of 64 small hex digits", 64, re.compile(r"[0-9a-f]{64}"))),
     },
     _raw,

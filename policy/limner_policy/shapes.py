@@ -222,6 +222,8 @@ class Key(Generic[T]):
 
     shape: Shape[T]
     required: bool = False
+    help: str = ""
+    """One line for editors."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Reads YAML nodes into `conditions.py`; knows no rules. A new predicate is a new 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from limner_policy import yaml_reading as nodes
@@ -24,16 +25,17 @@ from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
 from limner_policy.licences.terms import TERMS as LICENCE_TERMS
 from limner_policy.licences.values import LICENCE_ID
-from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Text, suggestion
+from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Shape, Text, suggestion
 from limner_policy.when_text import ENTITY, RE2, TERMS, TOGETHER
 
 _VALUES = ListOf(Text("a value", 200), "values", 10_000)
 
 
-class _When:
+class When:
     """One condition: a mapping with exactly one key, the predicate's name."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> Condition:
+        """Read it."""
         if not isinstance(node, nodes.Mapping) or not node.pairs:
             remedy = f"Write one of: {', '.join(sorted(PREDICATES))}"
             raise notes.fail(node, path, "has to be a condition: a mapping with one key", remedy)
@@ -44,15 +46,30 @@ class _When:
         key, value = node.pairs[0]
         if key.text not in PREDICATES:
             raise notes.fail(key, path, f"`{key.text}` is no condition", suggestion(key.text, PREDICATES), show=False)
-        return PREDICATES[key.text](value, f"{path}.{key.text}", notes)
+        return PREDICATES[key.text].read(value, f"{path}.{key.text}", notes)
 
 
-WHEN = _When()
+WHEN = When()
 
 
-def _several(build: Callable[[tuple[Condition, ...]], Condition]) -> Callable[[nodes.Node, str, Notes], Condition]:
+@dataclass(frozen=True)
+class Several:
+    """A list of conditions as one."""
+
+    build: Callable[[tuple[Condition, ...]], Condition]
     items = ListOf[Condition](WHEN, "conditions")
-    return lambda node, path, notes: build(items.read(node, path, notes))
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> Condition:
+        """Read it."""
+        return self.build(self.items.read(node, path, notes))
+
+
+class Negation:
+    """One condition, turned round."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> Condition:
+        """Read it."""
+        return Not(WHEN.read(node, path, notes))
 
 
 EVIDENCE = Record(
@@ -66,14 +83,14 @@ EVIDENCE = Record(
 )
 
 
-def _fact(name: str) -> Callable[[nodes.Node, str, Notes], Condition]:
+def _fact(name: str) -> Record[Condition]:
     def build(read: Reading) -> FactIn:
         if len(read.values) != 1:
             raise read.fail("needs exactly one of `in` and `not_in`", "Write {in: [one, two]}")
         ((key, chosen),) = read.values.items()
         return FactIn(name, frozenset(map(folded_fact, chosen)), negated=key == "not_in")
 
-    return Record(f"a condition on {name}", {"in": Key(_VALUES), "not_in": Key(_VALUES)}, build).read
+    return Record(f"a condition on {name}", {"in": Key(_VALUES), "not_in": Key(_VALUES)}, build)
 
 
 def _amount(name: str) -> Record[Condition]:
@@ -129,19 +146,19 @@ def _licence(read: Reading) -> Condition:
 
 LICENCE = Record("a condition on licences", {"in": Key(_VALUES), "not_in": Key(_VALUES), **_LICENCE_KEYS}, _licence)
 
-PREDICATES: dict[str, Callable[[nodes.Node, str, Notes], Condition]] = {
-    "all": _several(AllOf),
-    "any": _several(AnyOf),
-    "not": lambda node, path, notes: Not(WHEN.read(node, path, notes)),
-    "terms": TERMS.read,
-    "re2": RE2.read,
-    "entity": ENTITY.read,
-    "together": TOGETHER.read,
-    "evidence": EVIDENCE.read,
+PREDICATES: dict[str, Shape[Condition]] = {
+    "all": Several(AllOf),
+    "any": Several(AnyOf),
+    "not": Negation(),
+    "terms": TERMS,
+    "re2": RE2,
+    "entity": ENTITY,
+    "together": TOGETHER,
+    "evidence": EVIDENCE,
     **{name: _fact(name) for name in FACTS},
-    "licence": LICENCE.read,
-    **{name: _amount(name).read for name in AMOUNTS},
-    "tags": TAGS.read,
-    "inputs": INPUTS.read,
+    "licence": LICENCE,
+    **{name: _amount(name) for name in AMOUNTS},
+    "tags": TAGS,
+    "inputs": INPUTS,
 }
 """Predicate → its reader."""

@@ -53,10 +53,11 @@ _TERM_KEYS: dict[str, Key[Any]] = {
 TERMS = Record("terms", {**_TERM_KEYS, "fields": Key(_FIELDS)}, _terms)
 
 
-class _Re2:
+class Re2:
     """An RE2 expression that compiles and does not match everything."""
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> str:
+        """Read it."""
         text = Text("an RE2 pattern", 1_000).read(node, path, notes)
         try:
             compiled = compile_pattern(text)
@@ -88,16 +89,17 @@ def _pattern(read: Reading) -> Pattern:
     return Pattern(read.values["pattern"], read.values.get("fields", _DEFAULT_FIELDS))
 
 
-RE2 = Record("a pattern", {"pattern": Key(_Re2(), required=True), "fields": Key(_FIELDS)}, _pattern)
+RE2 = Record("a pattern", {"pattern": Key(Re2(), required=True), "fields": Key(_FIELDS)}, _pattern)
 
 
 @dataclass(frozen=True)
-class _Within:
+class Within:
     """A number of words from 0 to 1000, or one of some words."""
 
     words: tuple[str, ...] = ()
 
     def read(self, node: nodes.Node, path: str, notes: Notes) -> int | str:
+        """Read it."""
         text = Text("a number of words").read(node, path, notes)
         if text in self.words:
             return text
@@ -138,7 +140,7 @@ ENTITY = Record(
         "kinds": Key(ListOf(Text("a kind", 200), "kinds", 100)),
         "near": Key(_CONTEXT),
         "unless_near": Key(_CONTEXT),
-        "within": Key(_Within()),
+        "within": Key(Within()),
         "near_for": Key(Choice((ALWAYS_NEAR, AMBIGUOUS_NEAR))),
         "fields": Key(_FIELDS),
     },
@@ -154,7 +156,7 @@ def _part(read: Reading) -> Terms | Pattern:
     return _pattern(read)
 
 
-PART = Record("a part", {**_TERM_KEYS, "pattern": Key(_Re2())}, _part)
+PART = Record("a part", {**_TERM_KEYS, "pattern": Key(Re2())}, _part)
 
 
 def _together(read: Reading) -> Together:
@@ -169,7 +171,7 @@ TOGETHER = Record(
     "a condition on words together",
     {
         "parts": Key(ListOf(PART, "parts", 8), required=True),
-        "within": Key(_Within((WITHIN_SENTENCE, WITHIN_TEXT)), required=True),
+        "within": Key(Within((WITHIN_SENTENCE, WITHIN_TEXT)), required=True),
         "fields": Key(_FIELDS),
     },
     _together,
