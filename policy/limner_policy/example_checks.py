@@ -1,7 +1,8 @@
 """Runs the examples that stand beside rules: a policy's own tests.
 
-An example is judged by the whole pack at its rule's stage, with its rule enforced even where its mode is milder. What
-it does not mention is a clean picture (score 0) and a fact that is not known.
+An example is judged by the whole pack at its rule's stage, with its rule enforced even where its mode is milder; only
+one that gives a day (`as_of`) to a rule with dated modes shows that day's mode. What an example does not mention is a
+clean picture (score 0) and a fact that is not known.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def check_examples(pack: Pack) -> list[ExampleFailure]:
     for rule in pack.rules:
         for example in rule.examples:
             decision = judge_example(pack, rule, example)
-            if message := _failure(rule, example, decision):
+            if message := failure(rule, example, decision):
                 failures.append(
                     ExampleFailure(pack.name, rule.id, pack.file, example.line, example.expect, decision, message)
                 )
@@ -59,13 +60,16 @@ def check_examples(pack: Pack) -> list[ExampleFailure]:
 
 def judge_example(pack: Pack, rule: Rule, example: Example) -> Decision:
     """The decision on one example of `rule`, as `check_examples` makes it."""
-    rules = tuple(_awake(other) if other is rule else other for other in pack.rules)
+    rules = tuple(awake(other, example) if other is rule else other for other in pack.rules)
     organisation = dataclasses.replace(pack.organisation or UNSAID, **example.organisation)
     staged = dataclasses.replace(pack, rules=rules, organisation=organisation)
     return judge([staged], example_input(pack, rule, example))
 
 
-def _awake(rule: Rule) -> Rule:
+def awake(rule: Rule, example: Example) -> Rule:
+    """The rule as `example` shows it: enforced, unless the example asks for a day of a rule whose mode has dates."""
+    if example.as_of is not None and rule.mode_from:
+        return rule
     return dataclasses.replace(rule, mode="enforce", mode_from=())
 
 
@@ -131,10 +135,14 @@ def _one(detector: str, category: str, score: str | None) -> Evidence:
     return Evidence(detector=detector, category=category, score=score)
 
 
-def _failure(rule: Rule, example: Example, decision: Decision) -> str:
+def failure(rule: Rule, example: Example, decision: Decision) -> str:
+    """Why the decision is not what the example expects of this rule; empty where it is."""
     if decision.verdict is not example.expect:
         why = f" ({decision.reasons[0]})" if decision.reasons else ""
         return f"expected {example.expect}, got {decision.verdict}{why}"
+    if decision.no_policy:
+        # Outside all dates nothing is in force, which refuses; an example may show that.
+        return ""
     if example.expect is not Verdict.ALLOW and rule.id not in {hit.rule for hit in decision.hits}:
         return f"{decision.verdict} as expected, but by {decision.deciding[0].rule} and not by this rule"
     return ""
