@@ -46,15 +46,25 @@ def test_the_sdk_and_the_commands_of_the_readme(
 
 def test_the_policy_of_the_readme() -> None:
     """The policy example is a pack, and its own examples hold."""
-    (text,) = blocks(README, "yaml")
+    (text,) = (block for block in blocks(README, "yaml") if block.startswith("policy:"))
     pack = load_pack_bytes(text.encode(), "README.md")
     assert len(pack.rules) == 1
     assert list(check_examples(pack)) == []
 
 
+def test_the_configuration_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every provider of the configuration example can be made and says what it can do; nothing is contacted."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("MJ_SECRET", "s")
+    monkeypatch.chdir(tmp_path)
+    (text,) = (block for block in blocks(README, "yaml") if block.startswith("providers:"))
+    (tmp_path / "limner.yaml").write_text(text, encoding="utf-8")
+    assert run(["providers", "list", "--json"]) == 0
+
+
 def test_every_link_of_the_readme_and_docs_leads_somewhere() -> None:
     """Relative links name files of this repository."""
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"

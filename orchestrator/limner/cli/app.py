@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import audit, generate, init, policy, policy_tools, providers, verify
+from limner.cli import audit, generate, init, models, policy, policy_tools, providers, verify
 
 app = typer.Typer(
     help="One governed, signed, audited way to every image model.",
@@ -45,6 +45,7 @@ app.command("init")(init.init)
 generate.add_to(app)
 app.command("verify")(verify.verify)
 app.add_typer(providers.app, name="providers")
+app.command("models")(models.models)
 policy_tools.add_to(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
