@@ -101,12 +101,11 @@ class LicenceUse:
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name))}
 
     def __str__(self) -> str:
+        read = f"read {self.read}" + (f" by way of {self.via}" if self.via else "") if self.read else ""
+        where = ", ".join(filter(None, (self.role, self.licence, self.section, read)))
         quote = f": “{self.quote}”" if self.quote else ""
-        read = f", read {self.read}" if self.read else ""
-        via = f" by way of {self.via}" if self.via else ""
-        where = ", ".join(filter(None, (self.licence, self.section)))
         why = f"; {self.because}" if self.because else ""
-        return f"{self.term} {self.says} by {self.part} ({where or 'no licence known'}{read}{via}){quote}{why}"
+        return f"{self.term} {self.says} by {self.part} ({where}){quote}{why}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -32,6 +32,8 @@ class _Shelf:
 
     def mentions(self, name: str) -> bool:
         """Whether the name stands in the file as a word of its own; `MIT` does not stand in "limited"."""
+        if not name.isascii():
+            return False  # no row has such a name, and not every text can be made bytes
         word = rb"(?<![\w./:@+-])%b(?![\w./:@+-])" % re.escape(name.lower().encode())
         return re.search(word, self._lower) is not None
 
@@ -163,7 +165,13 @@ def load_book(paths: Iterable[str | Path]) -> Book:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.glob(PATTERN)) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob(PATTERN))
+    if not files:
+        told = f"the folder holds no {PATTERN} file"
+        raise PolicyFileError([Problem(str(path), 1, 1, "", told, "", "Name a facts file, or put one there")])
+    return files
 
 
 def _contents(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

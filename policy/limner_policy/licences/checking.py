@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from limner_policy.licences.book import Book
 from limner_policy.licences.rows import FactsFile, Licence, Subject
 from limner_policy.licences.terms import CEILINGS, COMMERCIAL
+from limner_policy.pack import Pack
 
 MAX_AGE_DAYS = 180
 """A source that was read longer ago is stale, unless another age is asked for."""
@@ -46,6 +47,19 @@ def remarks(book: Book, today: date, *, max_age_days: int = MAX_AGE_DAYS) -> lis
     found = [remark for file in files for row in file.rows for remark in _common(file, row, today, max_age_days)]
     found += [remark for file in files for row in file.licences for remark in _licence(file, row)]
     found += [remark for file in files for row in file.subjects for remark in _subject(book, file, row)]
+    return sorted(found)
+
+
+def claims(packs: Iterable[Pack], today: date, *, max_age_days: int = MAX_AGE_DAYS) -> list[Remark]:
+    """Packs whose claims of the organisation are old, sorted by place: a revenue of two years ago decides nothing."""
+    found = []
+    for pack in packs:
+        if pack.organisation is None or pack.organisation.as_of is None:
+            continue
+        days = (today - date.fromisoformat(pack.organisation.as_of)).days
+        if days > max_age_days:
+            told = f"is claimed as of {days} days ago by {pack.organisation.claimed_by}: have it confirmed"
+            found.append(Remark(pack.file, 1, "organisation", "stale", told))
     return sorted(found)
 
 

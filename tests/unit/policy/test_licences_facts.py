@@ -15,9 +15,11 @@ from limner_policy.detectors.registry import BUILT_IN
 from limner_policy.errors import PolicyFileError
 from limner_policy.licences import embedded_book, facts_for, load_book, parts_of, remarks
 from limner_policy.licences.book import FOLDER, Book
+from limner_policy.licences.checking import claims
 from limner_policy.licences.listing import every_row
 from limner_policy.licences.reading import read_facts
 from limner_policy.licences.terms import TERMS
+from limner_policy.loading import load_pack_bytes
 from limner_providers.registry import provider_kinds
 
 DAY = date(2026, 11, 25)
@@ -163,6 +165,9 @@ def test_ones_own_rows_go_before_the_embedded_ones(tmp_path: Path) -> None:
     (tmp_path / "twin.facts.yaml").write_text(own)
     with pytest.raises(PolicyFileError, match=r"limner-starter stands in .*own\.facts\.yaml:\d+ too"):
         load_book([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PolicyFileError, match=r"the folder holds no \*\.facts\.yaml file"):
+        load_book([tmp_path / "empty"])
     with pytest.raises(PolicyFileError, match="there is no such facts file"):
         load_book([tmp_path / "missing.facts.yaml"])
 
@@ -337,6 +342,25 @@ def test_remarks_tell_old_unsigned_and_incomplete_rows(tmp_path: Path) -> None:
     signed = text.replace("    silent", "    signed_off: {by: J. Doe, on: 2026-11-02}\n    silent")
     fewer = remarks(Book([("own", signed.encode())]), date(2026, 11, 2))
     assert ("LicenseRef-Own", "unsigned") not in {(one.row, one.what) for one in fewer}
+
+
+def test_old_claims_are_told() -> None:
+    """What an organisation claimed long ago is to be confirmed; a pack without claims has none to be old."""
+    text = "policy: p\nversion: 1\ntitle: t\nowner: o\n{}rules:\n  - {{id: R, title: t, says: s, why: w,"
+    text += (
+        " basis: [{{cite: c}}], severity: low, stage: request, when: {{task: {{in: [x]}}}}, then: {{verdict: deny}}}}\n"
+    )
+    claimed = "organisation: {as_of: 2026-01-01, claimed_by: cfo}\n"
+    packs = [load_pack_bytes(text.format(lines).encode(), name) for lines, name in ((claimed, "a"), ("", "b"))]
+    assert claims(packs, date(2026, 6, 30)) == []
+    (old,) = claims(packs, date(2026, 7, 1))
+    assert str(old) == "a:1: organisation: is claimed as of 181 days ago by cfo: have it confirmed"
+
+
+@pytest.mark.parametrize("name", ["", "ünïcode", "\udcff", "a" * 10_000, "(", "*", "\\"])
+def test_odd_names_are_unknown_names(name: str) -> None:
+    """Whatever is typed is looked up as text, never as a pattern, and is simply not there."""
+    assert parts_of([name]) == ((), (name,))
 
 
 def test_asking_for_facts_costs_nothing_until_somebody_asks(run_python: Callable[[str], str]) -> None:

@@ -108,7 +108,7 @@ def test_an_unknown_says_what_is_not_known(pack_of: PackOf, rule: WriteRule) -> 
     pack = pack_of(rule("R-1", when="{licence: {allows: commercial_use}}", stage="candidate"))
     decision = judge([pack], candidate(*UNHEARD))
     assert decision.hits[0].unknown
-    assert "unheard-of (no licence known)" in decision.reasons[0]
+    assert "unheard-of (lora); no licence of it is known" in decision.reasons[0]
 
 
 def test_uses_come_together_in_all_and_any(pack_of: PackOf, rule: WriteRule) -> None:
