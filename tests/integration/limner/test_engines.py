@@ -1,0 +1,233 @@
+"""The whole way with the real providers against protocol servers: OpenAI Images and the Midjourney proxy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import faults, midjourney_faults, openai_faults
+from servers.midjourney_server import MidjourneyApp
+from servers.openai_server import OpenAIApp
+from servers.serving import Server
+
+from limner import Limner, verify_file
+from limner.config import Config
+from limner.errors import AccessDenied, ModerationBlocked, OutcomeUnknown, UnsupportedRequest
+from limner.reading import open_log
+from limner.records import Record
+from limner.recovery import fetchable_records, recover
+from limner_provenance.audit import verify as verify_log
+from limner_provenance.credentials import read_credentials
+
+House = Callable[..., Config]
+OpenAI = Server[OpenAIApp]
+Midjourney = Server[MidjourneyApp]
+
+
+def openai(server: OpenAI, **settings: Any) -> dict[str, Any]:
+    """Give the section of a provider that asks this server."""
+    base = {"kind": "openai", "base_url": f"{server.url}/v1", "api_key": server.app.key, "model": "gpt-image-2"}
+    return base | settings
+
+
+def midjourney(server: Midjourney, **settings: Any) -> dict[str, Any]:
+    """Give the section of a provider that asks this proxy, which works as fast as it can."""
+    server.app.pace = 0.02
+    base = {"kind": "midjourney", "base_url": server.url, "secret": server.app.secret, "dialect": server.app.dialect}
+    return base | {"poll": [0.02, 0.05], "version": "7"} | settings
+
+
+def proven(config: Config, record_id: str) -> Record:
+    """Read a record back, after checking that its log proves itself."""
+    with open_log(config) as log:
+        assert verify_log(log).ok
+        record = Record.load(log, record_id)
+        assert record.state.irregular == ()
+        return record
+
+
+def test_openai_is_governed_signed_and_recorded(house: House, openai_server: OpenAI, tmp_path: Path) -> None:
+    """One call, a signed picture that verifies, its cost, what was counted for it, and no key in any entry."""
+    config = house(providers={"openai": openai(openai_server, price_per_image="0.02")})
+    with Limner.open(config, context={"user": "ann"}) as limner:
+        result = limner.generate("a red apple", size="1024x1024", quality="low")
+    assert verify_file(result.images[0].save(tmp_path / "a.png"), config=config).good
+    assert len(openai_server.ledger.calls("/v1/images/generations")) == 1
+    assert result.cost is not None
+    assert str(result.cost.amount) == "0.02"
+    assert result.images[0].seed is None
+    record = proven(config, result.record_id)
+    assert record.entry("produced").data["usage"]
+    assert record.entry("attempted").data["seeds"] == []
+    with open_log(config) as log:
+        assert str(openai_server.app.key) not in "".join(e.leaf for e in log.entries())
+
+
+def test_openai_edit_with_a_mask(house: House, openai_server: OpenAI) -> None:
+    """An edit of a picture of a result names that one as its parent."""
+    import numpy as np
+
+    config = house(providers={"openai": openai(openai_server)})
+    with Limner.open(config) as limner:
+        first = limner.generate("a red apple", size="1024x1024").images[0]
+        mask = np.zeros((1024, 1024), np.uint8)
+        mask[:512] = 255
+        result = limner.edit(first, "a green apple", mask=mask)
+    assert len(openai_server.ledger.calls("/v1/images/edits")) == 1
+    told = [(i.title, i.relationship) for i in read_credentials(result.images[0].data).ingredients]
+    assert told == [("image to start from", "parentOf"), ("mask", "inputTo")]
+
+
+def test_a_wrong_key_falls_back_and_a_block_does_not(
+    house: House, openai_server: OpenAI, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who is not let in is passed over, and no key is in any message; a moderation block ends the request."""
+    wrong = "sk-wrong-key-0123456789"
+    config = house(providers={"openai": openai(openai_server, api_key=wrong), "fake": {}})
+    with Limner.open(config) as limner:
+        result = limner.generate("a red apple")
+        assert result.provider == "fake"
+        with pytest.raises(AccessDenied) as caught:
+            limner.generate("a red apple", provider="openai")
+    assert wrong not in f"{result!r} {result.warnings} {result.attempts} {caught.value} {caplog.text}"
+    openai_server.script.next(openai_faults.moderation_blocked())
+    with (
+        Limner.open(house(providers={"openai": openai(openai_server), "fake": {}})) as limner,
+        pytest.raises(ModerationBlocked) as blocked,
+    ):
+        limner.generate("a red apple")
+    record = proven(config, str(blocked.value.record_id))
+    assert record.entry("attempt_failed").data["moderation"]["stage"] == blocked.value.stage
+    assert len(record.all("attempted")) == 1
+
+
+def test_retry_after_and_quota(house: House, openai_server: OpenAI, waits: list[float]) -> None:
+    """429 is waited for as it says and asked again; an empty account goes to the next one at once."""
+    openai_server.script.next(openai_faults.rate_limited(retry_after="7"))
+    config = house(providers={"openai": openai(openai_server), "fake": {}})
+    with Limner.open(config) as limner:
+        result = limner.generate("a red apple")
+        assert (result.provider, waits, len(result.attempts)) == ("openai", [7.0], 2)
+        openai_server.script.next(openai_faults.quota_exhausted())
+        assert limner.generate("a red apple").provider == "fake"
+    assert waits == [7.0]
+
+
+def test_an_answer_that_was_lost_is_never_repeated(house: House, openai_server: OpenAI) -> None:
+    """After a gateway's own page the outcome is unknown: one call was made, and nobody else is asked."""
+    openai_server.script.next(faults.html_502(work=True))
+    config = house(providers={"openai": openai(openai_server), "fake": {}})
+    with Limner.open(config) as limner, pytest.raises(OutcomeUnknown) as caught:
+        limner.generate("a red apple")
+    assert len(openai_server.ledger.calls("/v1/images/generations")) == 1
+    assert proven(config, str(caught.value.record_id)).standing == "unknown"
+
+
+def test_midjourney_gives_one_and_keeps_four(house: House, midjourney_server: Midjourney, tmp_path: Path) -> None:
+    """One picture is asked for; four are paid for, signed and kept, and the job's name stands in the record."""
+    config = house(providers={"mj": midjourney(midjourney_server)})
+    with Limner.open(config, context={"user": "ann"}) as limner:
+        result = limner.generate("a red apple", aspect_ratio="1:1")
+        assert (len(result.images), len(result.surplus)) == (1, 3)
+        again = limner.get(result.record_id)
+    assert [i.data for i in again.surplus] == [i.data for i in result.surplus]
+    assert all(verify_file(i.save(tmp_path / f"{i.index}.png"), config=config).good for i in result.surplus)
+    record = proven(config, result.record_id)
+    assert record.entry("submitted").data["job"]
+    assert result.images[0].origin is not None
+    assert result.images[0].origin.job == record.entry("submitted").data["job"]
+    assert result.cost is None
+
+
+def test_midjourney_upscales_its_own_picture(house: House, midjourney_server: Midjourney) -> None:
+    """A picture of a result is upscaled by its job; another engine's picture is refused with the reason."""
+    config = house(providers={"mj": midjourney(midjourney_server), "fake": {"tasks": ["txt2img"]}})
+    with Limner.open(config) as limner:
+        second = limner.generate("a red apple", n=4, provider="mj").images[1]
+        larger = limner.upscale(second)
+        foreign = limner.generate("a red apple", provider="fake").images[0]
+        with pytest.raises(UnsupportedRequest) as caught:
+            limner.upscale(foreign)
+    assert larger.provider == "mj"
+    assert read_credentials(larger.images[0].data).ingredients[0].relationship == "parentOf"
+    assert caught.value.field in {"image", "task"}
+
+
+def test_midjourney_negative_prompt_is_an_adaptation(house: House, midjourney_server: Midjourney) -> None:
+    """`--no` is no negative prompt: without leave it is refused, with leave it is listed."""
+    config = house(providers={"mj": midjourney(midjourney_server)})
+    with Limner.open(config) as limner:
+        with pytest.raises(UnsupportedRequest):
+            limner.generate("a red apple", negative_prompt="blur")
+        result = limner.generate("a red apple", negative_prompt="blur", seed=7, n=5, on_unsupported="adapt")
+    assert {a.field for a in result.adaptations} >= {"negative_prompt", "n", "seed"}
+    assert "blur" not in str(result.adaptations)
+    assert (len(result.images), len(result.surplus)) == (5, 3)
+    assert len(proven(config, result.record_id).all("submitted")) == 2
+
+
+def test_midjourney_work_that_took_too_long_is_fetched_later(house: House, midjourney_server: Midjourney) -> None:
+    """A time-out leaves an unknown outcome and the job's name; later its pictures are fetched, sealed and delivered."""
+    section = midjourney(midjourney_server)
+    midjourney_server.app.pace = 1.0
+    config = house(providers={"mj": section})
+    with Limner.open(config) as limner, pytest.raises(OutcomeUnknown) as caught:
+        limner.generate("a red apple", timeout=0.5)
+    assert caught.value.job
+    record_id = str(caught.value.record_id)
+    assert fetchable_records(config) == [record_id]
+    done = _fetched(config)
+    assert done.startswith("1 sealed"), done
+    with Limner.open(config) as limner:
+        result = limner.get(record_id)
+    assert (len(result.images), len(result.surplus)) == (1, 3)
+    assert len(midjourney_server.ledger.calls("/mj/submit/imagine")) == 1
+    proven(config, record_id)
+
+
+def _fetched(config: Config) -> str:
+    """Fetch until the proxy is done, as somebody would who tries again."""
+    import time
+
+    deadline = time.monotonic() + 30
+    while True:
+        (found,) = recover(config, fetch=True)
+        if not found.outcome.startswith("not fetched") or time.monotonic() > deadline:
+            return found.outcome
+        time.sleep(0.3)
+
+
+def test_midjourney_banned_words(house: House, midjourney_server: Midjourney) -> None:
+    """The proxy's own block is kept apart from errors, and nobody else is asked."""
+    midjourney_server.script.next(midjourney_faults.banned(), path="/mj/submit/imagine")
+    config = house(providers={"mj": midjourney(midjourney_server), "fake": {}})
+    with Limner.open(config) as limner, pytest.raises(ModerationBlocked) as caught:
+        limner.generate("a gory scene")
+    assert [e.step for e in proven(config, str(caught.value.record_id)).entries][-2:] == ["attempt_failed", "failed"]
+
+
+@pytest.mark.parametrize("midjourney_server", ["trueai"], indirect=True)
+def test_the_command_line_asks_either(
+    midjourney_server: Midjourney,
+    openai_server: OpenAI,
+    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`limner generate --provider NAME --output a.png` writes one signed picture that verifies, for each engine."""
+    monkeypatch.setenv("OPENAI_TEST_KEY", str(openai_server.app.key))
+    monkeypatch.setenv("MJ_TEST_SECRET", str(midjourney_server.app.secret))
+    sections = {
+        "openai": openai(openai_server, api_key="${OPENAI_TEST_KEY}"),
+        "mj": midjourney(midjourney_server, secret="${MJ_TEST_SECRET}"),
+    }
+    (tmp_path / "limner.yaml").write_text(json.dumps({"providers": sections}), encoding="utf-8")
+    for name in sections:
+        code, out, _ = command("generate", "a red apple", "--provider", name, "--output", f"{name}.png", "--json")
+        assert code == 0, out
+        assert [Path(i["file"]).name for i in json.loads(out)["images"]] == [f"{name}.png"]
+        assert command("verify", f"{name}.png")[0] == 0
+    assert command("audit", "verify")[0] == 0
