@@ -85,15 +85,20 @@ class SizeRule(Fact):
     def of_aspect(self, across: int, down: int) -> str | None:
         """Give the size with proportions `across`:`down` that is nearest to the native area; None: there is none.
 
-        Proportions are met to within one step of `multiple_of`; where sizes are fixed, exactly.
+        The shorter side is one of the two multiples next to that area's, whichever lets the longer one meet the
+        proportions better; where sizes are fixed, they are met exactly.
         """
         if self.fixed:
             same = (size for size in self.fixed if _ratio(size) == (across, down))
             return next(same, None)
         native = _pair(self.native) if self.native else (1024, 1024)
-        unit = math.sqrt(native[0] * native[1] / (across * down))
-        step = self.multiple_of
-        width, height = (max(step, round(part * unit / step) * step) for part in (across, down))
+        short, long = sorted((across, down))
+        side = math.sqrt(native[0] * native[1] * short / long) / self.multiple_of
+        steps = {max(1, math.floor(side)), max(1, math.ceil(side))}
+        shapes = [(abs(round(n * long / short) * short / (n * long) - 1), abs(n - side), n) for n in steps]
+        _, _, n = min(shapes)
+        pair = n * self.multiple_of, round(n * long / short) * self.multiple_of
+        width, height = pair if across <= down else pair[::-1]
         return None if self.exact and self.problem(width, height) else f"{width}x{height}"
 
     def _to_area(self, width: int, height: int) -> float:

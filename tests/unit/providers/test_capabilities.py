@@ -180,6 +180,19 @@ def test_the_nearest_sizes_can_be_made(rule: SizeRule, width: int, height: int) 
         assert near[0] == f"{width}x{height}"
 
 
+@given(across=st.integers(1, 100), down=st.integers(1, 100), native=st.sampled_from((64, 512, 1024)), step=st.just(8))
+def test_proportions_become_a_size_of_that_shape(across: int, down: int, native: int, step: int) -> None:
+    """Within a tenth, even where a side has few steps to choose from, and near the native area where that can be."""
+    rule = SizeRule(multiple_of=step, minimum=step, native=f"{native}x{native}")
+    size = rule.of_aspect(across, down)
+    assert size is not None
+    width, height = map(int, size.split("x"))
+    assert rule.problem(width, height) is None
+    assert abs(width / height * down / across - 1) <= 0.1
+    if min(width, height) > 4 * step:
+        assert 0.5 < width * height / native**2 < 1.5
+
+
 def test_a_misspelt_fact_in_a_data_file_is_an_error() -> None:
     """Capabilities are data: an unknown key is refused."""
     with pytest.raises(ValidationError, match="max_nn"):
