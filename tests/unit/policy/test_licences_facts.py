@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -278,6 +279,20 @@ def test_every_term_is_quoted_or_explained_and_dated() -> None:
                 assert fact.quote or fact.note, (licence.facts.id, fact.term)
                 assert date.fromisoformat(fact.read) <= DAY
                 assert fact.term in TERMS
+
+
+@pytest.mark.parametrize(("licence", "file"), [("Apache-2.0", "LICENSE"), ("MIT", "NOTICE")])
+def test_quotes_of_texts_that_lie_here_are_their_words(licence: str, file: str) -> None:
+    """Where the text itself is in the repository, each quote stands in it, and its digest is the recorded one."""
+    data = files("limner_providers").joinpath("starter", file).read_bytes()
+    text = " ".join(data.decode().split())
+    found = embedded_book().licence(licence)
+    assert found is not None
+    row, _ = found
+    assert row.text_sha256 in ("", hashlib.sha256(data).hexdigest())
+    quotes = [fact.quote for fact in row.facts.terms if fact.quote]
+    assert len(quotes) >= 2
+    assert [quote for quote in quotes if quote not in text] == []
 
 
 def catalogued() -> Iterator[tuple[str, str | None]]:
