@@ -78,6 +78,7 @@ class PlannedCandidate:
         left_out: Why it was left out; empty: it fits.
         adaptations: What it would do otherwise than asked, where the caller allowed that.
         calls: Pictures of each call to it; more than one call where n is split.
+        uncatalogued: Nobody wrote down this model's facts: it was taken for the least that its kind can do.
     """
 
     provider: str
@@ -86,6 +87,7 @@ class PlannedCandidate:
     left_out: tuple[str, ...] = ()
     adaptations: tuple[Adaptation, ...] = ()
     calls: tuple[int, ...] = ()
+    uncatalogued: bool = False
 
 
 @dataclass(frozen=True)

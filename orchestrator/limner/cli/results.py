@@ -95,6 +95,7 @@ def _candidate(candidate: PlannedCandidate) -> dict[str, Any]:
         "model": candidate.model,
         "left_out": list(candidate.left_out),
         "calls": list(candidate.calls),
+        "uncatalogued": candidate.uncatalogued,
         "adaptations": _adaptations(candidate.adaptations),
     }
 

@@ -82,6 +82,8 @@ class Candidate:
         }
         if len(self.fit.calls) > 1:
             leaf["calls"] = list(self.fit.calls)
+        if self.able.uncatalogued:
+            leaf["uncatalogued"] = True
         if self.fit.adaptations:
             leaf["adaptations"] = [{"field": a.field, "asked": a.asked, "used": a.used} for a in self.fit.adaptations]
         return leaf
@@ -95,7 +97,7 @@ def as_planned(candidate: Candidate | Broken) -> PlannedCandidate:
         return PlannedCandidate(candidate.provider, candidate.kind, "", candidate.left_out)
     calls = candidate.fit.calls if not candidate.left_out else ()
     where = candidate.provider, candidate.kind, candidate.model.name
-    return PlannedCandidate(*where, candidate.left_out, _stated(candidate.fit), calls)
+    return PlannedCandidate(*where, candidate.left_out, _stated(candidate.fit), calls, candidate.able.uncatalogued)
 
 
 def _stated(found: Fit) -> tuple[Any, ...]:

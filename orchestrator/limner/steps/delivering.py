@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from limner.result import Attempt, GeneratedImage, ImageResult, PlannedCandidate
@@ -40,7 +41,7 @@ async def deliver(record: Record) -> ImageResult:
         provider=engine["provider"],
         parameters=dict(made.data["parameters"]),
         cost=total_cost(record),
-        warnings=_warnings(record, calls, wanted, surplus),
+        warnings=(*_uncatalogued(_candidate(record, engine)), *_warnings(record, calls, wanted, surplus)),
         surplus=more,
         attempts=calls,
         adaptations=_adaptations(_candidate(record, engine)),
@@ -100,10 +101,7 @@ def _plan(record: Record) -> tuple[PlannedCandidate, ...]:
     reasons = _reasons(record)
     if len(reasons) != len(looked):
         return tuple(looked)
-    return tuple(
-        PlannedCandidate(c.provider, c.kind, c.model, tuple(why), c.adaptations, c.calls)
-        for c, why in zip(looked, reasons, strict=True)
-    )
+    return tuple(replace(candidate, left_out=tuple(why)) for candidate, why in zip(looked, reasons, strict=True))
 
 
 def _reasons(record: Record) -> list[list[str]]:
@@ -118,7 +116,7 @@ def _planned(candidate: dict[str, Any], n: int) -> PlannedCandidate:
     left_out = _left_out(candidate)
     calls = tuple(candidate.get("calls", (n,))) if not left_out else ()
     where = candidate["provider"], candidate["kind"], candidate["model"]["name"]
-    return PlannedCandidate(*where, left_out, _adaptations(candidate), calls)
+    return PlannedCandidate(*where, left_out, _adaptations(candidate), calls, candidate.get("uncatalogued", False))
 
 
 def _left_out(candidate: dict[str, Any]) -> tuple[str, ...]:
@@ -142,6 +140,12 @@ def _warnings(
     if held := sum(not i.data for i in surplus):
         found.append(f"{held} of {len(surplus)} surplus images are withheld by policy")
     return tuple(dict.fromkeys(found))
+
+
+def _uncatalogued(candidate: dict[str, Any]) -> tuple[str, ...]:
+    name = candidate["model"]["name"]
+    said = f"the model {name} is not catalogued here: it was asked for no more than the least that its kind can do"
+    return (said,) if candidate.get("uncatalogued") else ()
 
 
 def _shortage(calls: tuple[Attempt, ...]) -> str:

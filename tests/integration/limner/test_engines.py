@@ -66,6 +66,20 @@ def test_openai_is_governed_signed_and_recorded(house: House, openai_server: Ope
         assert str(openai_server.app.key) not in "".join(e.leaf for e in log.entries())
 
 
+@pytest.mark.parametrize("openai_server", ["lax"], indirect=True)
+def test_a_model_that_nobody_catalogued_is_marked(house: House, openai_server: OpenAI) -> None:
+    """A compatible server's own model is asked for its dialect's least, and result and record say so."""
+    section = openai(openai_server, model="house-model")
+    config = house(providers={"openai": section})
+    with Limner.open(config) as limner:
+        result = limner.generate("a red apple")
+        again = limner.get(result.record_id)
+    assert result.plan[0].uncatalogued
+    assert again.plan == result.plan
+    assert any("house-model is not catalogued" in w for w in again.warnings)
+    assert proven(config, result.record_id).entry("planned").data["candidates"][0]["uncatalogued"] is True
+
+
 def test_openai_edit_with_a_mask(house: House, openai_server: OpenAI) -> None:
     """An edit of a picture of a result names that one as its parent."""
     import numpy as np
