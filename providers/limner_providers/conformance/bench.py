@@ -50,7 +50,8 @@ class Bench:
     async def request(self, task: str | None = None, **fields: Any) -> ImageRequest:
         """Make a small request that this provider can honour, but for what `fields` ask."""
         task = task or self.first_task()
-        base: dict[str, Any] = {"prompt": PROMPT, "task": task, "output_format": self.able.output_formats[0]}
+        prompt = "" if task in self.hooks.promptless else PROMPT
+        base: dict[str, Any] = {"prompt": prompt, "task": task, "output_format": self.able.output_formats[0]}
         if not {"size", "aspect_ratio"} & fields.keys() and task == "txt2img":
             base["size"] = small_size(self.able.size)
         return ImageRequest.build(**{**base, **await self._needed(task, fields), **self.hooks.quick, **fields})
@@ -94,6 +95,8 @@ class Bench:
     async def refused(self, request: ImageRequest) -> None:
         """See that the provider itself refuses what its capabilities say it cannot do, before anything is sent."""
         fields = [one.field for one in self.able.unmet(request)]
+        if request.prompt and request.task in self.hooks.promptless:
+            fields.append("prompt")
         assert fields, f"The kit asked for something that the capabilities allow: {request!r}"
         before = self.hooks.calls()
         error = await self.error_of(lambda: self.make(request))
@@ -123,3 +126,16 @@ def small_size(rule: SizeRule) -> str | None:
     side = max(64, rule.minimum)
     near = rule.nearest(side, side)
     return near[0] if near else rule.native
+
+
+def sizes_to_try(rule: SizeRule) -> list[str]:
+    """Give a few sizes that can be made: square, wide, and one whose sides are no round numbers."""
+    if rule.fixed:
+        return list(rule.fixed[-2:])
+    step = rule.multiple_of
+    native = 1024 if rule.native is None else int(rule.native.partition("x")[0])
+    for side in (max(64, rule.minimum), native):
+        near = [rule.nearest(*pair) for pair in ((side, side), (2 * side, side), (side + step, side + 3 * step))]
+        if found := list(dict.fromkeys(pair[0] for pair in near if pair)):
+            return found
+    return [] if rule.native is None else [rule.native]

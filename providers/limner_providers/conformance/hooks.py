@@ -26,6 +26,7 @@ class Hooks:
         slow: fields that make a request last for seconds, for engines on this machine: time-outs and cancellation are
             checked with it. Over a network the fault `hang` does it.
         picture_size: width and height of the pictures that are given to the tasks that start from one.
+        promptless: tasks for which the engine takes no prompt, and the provider refuses one.
         keeps_pixels: where a mask is black, and in an outpaint's original, every pixel stays as it was. False: the
             engine draws anew; then `received_mask` has to tell which mask arrived.
         gives_request_ids: the engine gives its calls ids of its own.
@@ -41,6 +42,7 @@ class Hooks:
     quick: ClassVar[Mapping[str, Any]] = {}
     slow: ClassVar[Mapping[str, Any]] = {}
     picture_size: ClassVar[tuple[int, int]] = (64, 64)
+    promptless: ClassVar[tuple[str, ...]] = ()
     keeps_pixels: ClassVar[bool] = True
     gives_request_ids: ClassVar[bool] = True
     tells_moderation: ClassVar[bool] = True

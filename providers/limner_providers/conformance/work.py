@@ -6,7 +6,7 @@ import pytest
 
 from limner_providers.base import Event, JobAccepted, PartialImage, Progress, Provider
 from limner_providers.conformance.answers import check_answer
-from limner_providers.conformance.bench import MARGINS, SEED, Bench
+from limner_providers.conformance.bench import MARGINS, PROMPT, SEED, Bench, sizes_to_try
 from limner_providers.conformance.hooks import Hooks
 from limner_providers.conformance.pictures import FORMATS, decoded, mask, sample
 from limner_providers.conformance.watching import play
@@ -27,6 +27,8 @@ class Work(Hooks):
             if task not in bench.able.tasks:
                 await bench.refused(request)
                 return
+            if task in self.promptless:
+                await bench.refused(await bench.request(task, prompt=PROMPT))
             before = self.calls()
             answer = await bench.make(request)
             await check_answer(bench, request, answer, [SEED])
@@ -56,10 +58,7 @@ class Work(Hooks):
             bench = await Bench.of(self, provider)
             if "txt2img" not in bench.able.tasks or not bench.able.size.exact:
                 return
-            rule = bench.able.size
-            side = max(64, rule.minimum)
-            sizes = rule.fixed[-2:] or dict.fromkeys((*rule.nearest(side, side), *rule.nearest(2 * side, side)))
-            for size in sizes or [rule.native]:
+            for size in sizes_to_try(bench.able.size):
                 request = await bench.request(size=size)
                 await check_answer(bench, request, await bench.make(request), [SEED])
 
