@@ -44,6 +44,7 @@ _MOST_AMBIGUOUS = 5
 _SUSPECT = re.compile(r"[0-9@$!|+€]|([^\W\d_])\1\1")
 _RUN = re.compile(r"[^\W_@$!|+€]*(?:[@$!|+€]+[^\W_@$!|+€]*)*")
 _PIECES = re.compile(r"[^!|+]+")
+_NUMBER = re.compile(r"[0-9]{2,}[a-z]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 
 _SIGNS = re.compile(r"[@$!|+€]")
@@ -235,7 +236,17 @@ def _unmasked(spelling: _Spelling, known: Container[str]) -> Iterator[_Spelling]
         if forms[run]:
             found.append((start, forms[run]))
     for choice in range(min(2, max((len(options) for _, options in found), default=0))):
-        yield spelling.edited(_moved(start, options[min(choice, len(options) - 1)]) for start, options in found)
+        yield spelling.edited(edit for start, options in found for edit in _compatible(start, options, choice))
+
+
+def _compatible(start: int, options: list[Edit], choice: int) -> list[Edit]:
+    """The edits of one run, from the chosen one on, that do not overlap; moved to where the run stands."""
+    first = min(choice, len(options) - 1)
+    chosen: list[Edit] = []
+    for edit in (*options[first:], *options[:first]):
+        if all(edit[1] <= other[0] or other[1] <= edit[0] for other in chosen):
+            chosen.append(edit)
+    return [_moved(start, edit) for edit in sorted(chosen)]
 
 
 def _moved(by: int, edit: Edit) -> Edit:
@@ -275,9 +286,9 @@ def known_forms(run: str, known: Container[str], *, thorough: bool = True) -> li
 
 
 def _pieces(run: str) -> list[tuple[int, str]]:
-    """The whole run, the run without signs that may be punctuation, and what stands between those."""
+    """The whole run without exclamation marks behind it, without signs that may be punctuation, and between those."""
     core = run.strip("!|+")
-    found = {(0, run), (len(run) - len(run.lstrip("!|+")), core), (0, run.rstrip("!|+"))}
+    found = {(0, run.rstrip("!")), (len(run) - len(run.lstrip("!|+")), core), (0, run.rstrip("!|+"))}
     found.update((match.start(), match[0]) for match in _PIECES.finditer(core))
     return sorted((piece for piece in found if piece[1]), key=lambda piece: (-len(piece[1]), piece[0]))
 
@@ -286,7 +297,7 @@ def _letters(piece: str, *, thorough: bool) -> Iterator[tuple[str, list[int]]]:
     letters = sum(character.isalpha() for character in piece)
     signs = sum(character in _LEET for character in piece)
     places = list(range(len(piece)))
-    if not signs or not (letters >= 2 or (letters and signs > letters)):
+    if not signs or not (letters >= 2 or (letters and signs > letters)) or _NUMBER.fullmatch(piece):
         if letters:
             yield piece, places
         return
