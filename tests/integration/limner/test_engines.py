@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from servers.midjourney_server import MidjourneyApp
 from servers.openai_server import OpenAIApp
 from servers.serving import Server
 
-from limner import Limner, verify_file
+from limner import ImageRequest, Limner, verify_file
 from limner.config import Config
-from limner.errors import AccessDenied, ModerationBlocked, OutcomeUnknown, UnsupportedRequest
+from limner.errors import AccessDenied, Cancelled, ModerationBlocked, OutcomeUnknown, UnsupportedRequest
 from limner.reading import open_log
 from limner.records import Record
 from limner.recovery import fetchable_records, recover
@@ -204,8 +205,6 @@ def test_midjourney_work_that_took_too_long_is_fetched_later(house: House, midjo
 
 def _fetched(config: Config) -> str:
     """Fetch until the proxy is done, as somebody would who tries again."""
-    import time
-
     deadline = time.monotonic() + 30
     while True:
         (found,) = recover(config, fetch=True)
@@ -245,3 +244,26 @@ def test_the_command_line_asks_either(
         assert [Path(i["file"]).name for i in json.loads(out)["images"]] == [f"{name}.png"]
         assert command("verify", f"{name}.png")[0] == 0
     assert command("audit", "verify")[0] == 0
+
+
+def test_cancel_reaches_the_engine(house: House, midjourney_server: Midjourney) -> None:
+    """A request that is cancelled while the proxy works is cancelled there too, where the proxy can do that."""
+    section = midjourney(midjourney_server)
+    midjourney_server.app.pace = 30.0
+    config = house(providers={"mj": section, "fake": {}})
+    with Limner.open(config) as limner:
+        job = limner.submit(ImageRequest(prompt="a red apple"))
+        with open_log(config) as log:
+            while not list(log.entries(steps=["submitted"])):
+                time.sleep(0.05)
+        stopped = limner.cancel(job.record_id)
+        with pytest.raises((Cancelled, OutcomeUnknown)):
+            job.wait()
+    record = proven(config, job.record_id)
+    assert stopped is (record.standing == "cancelled")
+    assert len(record.all("attempted")) == 1
+    assert record.standing == "cancelled"
+    assert record.entry("cancelled").data["may_have_billed"] is True
+    if midjourney_server.app.dialect == "trueai":
+        assert [c.path for c in midjourney_server.ledger.calls() if c.path.endswith("/cancel")]
+        assert all(t.ended for t in midjourney_server.app.tasks.values())
