@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.cli import policy_papers
 from limner.cli.output import emit_json, err, out
 from limner.cli.policy import AsJson
 from limner.cli.policy_licence import licence
@@ -27,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("history")(history)
     app.command("replay")(replay)
     app.command("licence")(licence)
+    policy_papers.add_to(app)
 
 
 def explain(

@@ -23,7 +23,7 @@ from limner_policy.conditions import (
     Together,
 )
 from limner_policy.licences.conditions import LicenceCondition
-from limner_policy.pack import Effective, Rule, Source
+from limner_policy.pack import Effective, Example, Rule, Source
 from limner_policy.verdicts import Duty, Verdict
 from limner_policy.wordlists import WordList
 
@@ -287,3 +287,28 @@ def source_words(source: Source) -> str:
     via = f", by way of {source.via}" if source.via else ""
     quote = f": “{source.quote}”" if source.quote else ""
     return f"{source.cite}{read}{via}{quote}"
+
+
+def example_words(example: Example) -> str:
+    """An example's case in words, without what is expected of it."""
+    facts = dict(example.facts)
+    told = [f"“{facts.pop('prompt')}”"] if "prompt" in facts else []
+    if "negative_prompt" in facts:
+        told.append(f"without “{facts.pop('negative_prompt')}”")
+    told += [
+        f"{FACT_NAMES.get(name, name.replace('_', ' ')).removeprefix('the ')} {value}" for name, value in facts.items()
+    ]
+    told += [f"tags {some(example.tags, last='and')}"] if example.tags else []
+    told += [f"with {some([_INPUTS[kind] for kind in example.inputs], last='and')}"] if example.inputs else []
+    told += [f"parts {some(example.parts, last='and')}"] if example.parts else []
+    told += [
+        f"the organisation's {name.replace('_', ' ')} {_claim(value)}" for name, value in example.organisation.items()
+    ]
+    for (detector, category), score in example.scores.items():
+        told.append(f"{detector}/{category} {'not known' if score is None else 'scores ' + shorter(score)}")
+    told += [f"as of {moment(example.as_of)}"] if example.as_of else []
+    return ", ".join(told) or "nothing said"
+
+
+def _claim(value: object) -> str:
+    return some(sorted(value), last="and") if isinstance(value, frozenset) else str(value)

@@ -1,0 +1,13 @@
+"""What this version can do of what policies ask for: duties it carries out, detectors that are installed."""
+
+from __future__ import annotations
+
+EXECUTED_DUTIES: frozenset[str] = frozenset()
+"""Duties with an executor in `steps/marking.py`: none yet, so each blocks the release of its picture there."""
+
+
+def installed_detectors() -> frozenset[str]:
+    """Give the names of the detectors that this installation offers; none of them is loaded."""
+    from importlib.metadata import entry_points
+
+    return frozenset({"nsfw"} | {point.name for point in entry_points(group="limner.detectors")})
