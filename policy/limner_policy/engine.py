@@ -56,9 +56,11 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
     claimed = agreed(pack.organisation for pack in in_force)
     for pack in in_force:
         case = _Case(pack, given, texts, pack.organisation or claimed)
-        for rule in pack.rules_of(given.stage):
-            if rule.in_force(instant):
-                hits.extend(_hits(pack, rule, rule.mode_at(instant), case))
+        for rule, always in pack.rules_of(given.stage):
+            if always or rule.in_force(instant):
+                hit = _judged(pack, rule, instant, case)
+                if hit is not None:
+                    hits.append(hit)
     hits.sort(key=RuleHit.sort_key)
     combined = [hit for hit in hits if hit.combined]
     return Decision(
@@ -82,14 +84,12 @@ def _in_force(packs: Iterable[Pack], instant: datetime) -> list[Pack]:
     return sorted(once.values(), key=lambda pack: (pack.name, pack.version, pack.sha256))
 
 
-def _hits(pack: Pack, rule: Rule, mode: str, case: _Case) -> tuple[RuleHit, ...]:
+def _judged(pack: Pack, rule: Rule, instant: datetime, case: _Case) -> RuleHit | None:
     try:
         finding = rule.when.find(case)
-        if finding.truth is False:
-            return ()
-        return (_hit(pack, rule, mode, finding),)
     except Exception:  # noqa: BLE001 -- whatever breaks here must never become a pass
-        return (_hit(pack, rule, mode, Finding(None), failed=True),)
+        return _hit(pack, rule, rule.mode_at(instant), Finding(None), failed=True)
+    return None if finding.truth is False else _hit(pack, rule, rule.mode_at(instant), finding)
 
 
 def _hit(pack: Pack, rule: Rule, mode: str, finding: Finding, *, failed: bool = False) -> RuleHit:

@@ -131,16 +131,19 @@ class Pack:
     organisation: Organisation | None = field(default=None, compare=False)
     review_by: datetime | None = field(default=None, compare=False)
     lists: tuple[WordList, ...] = field(default=(), compare=False, repr=False)
-    _by_stage: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False, default_factory=dict)
+    _by_stage: dict[str, tuple[tuple[Rule, bool], ...]] = field(
+        init=False, compare=False, repr=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         """Sort the rules by stage once, as a judgement asks for one stage only."""
         for rule in self.rules:
             if rule.modes != {"off"}:
-                self._by_stage[rule.stage] = (*self._by_stage.get(rule.stage, ()), rule)
+                always = not rule.mode_from and rule.effective == ALWAYS
+                self._by_stage[rule.stage] = (*self._by_stage.get(rule.stage, ()), (rule, always))
 
-    def rules_of(self, stage: str) -> tuple[Rule, ...]:
-        """The rules of one stage that are not switched off for ever, in the order of the file."""
+    def rules_of(self, stage: str) -> tuple[tuple[Rule, bool], ...]:
+        """The rules of one stage that are not off for ever, each with whether it is in force at every instant."""
         return self._by_stage.get(stage, ())
 
     @property

@@ -42,6 +42,8 @@ _LEET = {
 }
 _MOST_AMBIGUOUS = 5
 _SUSPECT = re.compile(r"[0-9@$!|+€]|([^\W\d_])\1\1")
+_SIGN = re.compile(r"[0-9@$!|+€]")
+_TRIPLES = tuple(3 * chr(code) for code in range(ord("a"), ord("z") + 1))
 _RUN = re.compile(r"[^\W_@$!|+€]*(?:[@$!|+€]+[^\W_@$!|+€]*)*")
 _PIECES = re.compile(r"[^!|+]+")
 _NUMBER = re.compile(r"[0-9]{2,}[a-z]")
@@ -122,7 +124,7 @@ class Spellings:
         found = list(_bases(folded))
         for base in tuple(found):
             found += _joinings(base)
-        self._found = [(spelling, spelling.reading()) for spelling in found]
+        self._found = [(spelling, spelling.reading(), _is_suspect(spelling.text)) for spelling in found]
 
     def readings(self, known: Container[str], known_joined: Callable[[], Container[str]]) -> Iterator[Reading]:
         """Every reading, with leetspeak and stretched words as words that are `known`.
@@ -131,12 +133,17 @@ class Spellings:
             known: the words that are looked for.
             known_joined: those that are looked for where the spaces of a phrase are lost.
         """
-        for spelling, reading in self._found:
+        for spelling, reading, suspect in self._found:
             yield reading
-            if _SUSPECT.search(spelling.text):
+            if suspect:
                 words_known = _Either(known, known_joined()) if spelling.joined else known
                 for other in _unmasked(spelling, words_known):
                     yield other.reading()
+
+
+def _is_suspect(text: str) -> bool:
+    """A quick look for what `_SUSPECT` finds, with stretched Latin letters alone; plain searches are the quickest."""
+    return _SIGN.search(text) is not None or any(triple in text for triple in _TRIPLES)
 
 
 class _Either:
