@@ -170,6 +170,8 @@ def _read(path: Path, field: str) -> bytes:
         if path.stat().st_size > MAX_INPUT_BYTES:
             raise _wrong(field, f"({path.stat().st_size:,} bytes)", f"A picture has at most {MAX_INPUT_BYTES:,} bytes.")
         return path.read_bytes()
+    except InvalidRequest:  # is a ValueError too, and says more
+        raise
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no such path"
         raise _wrong(field, shorten(str(path)), _REMEDY, f"cannot be read: {why}.") from error
@@ -188,6 +190,8 @@ def _reading(field: str, data: bytes) -> Iterator[Image]:
                 yield image
     except InvalidRequest:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, far above ours, is met before ours is asked
+        raise _wrong(field, "(far too many pixels)", f"At most {MAX_INPUT_PIXELS:,} pixels.") from error
     except Exception as error:  # a decoder raises whatever it likes on bytes that are no picture
         raise _wrong(field, f"({len(data):,} bytes)", _REMEDY, "is no whole PNG, JPEG or WebP picture.") from error
 
