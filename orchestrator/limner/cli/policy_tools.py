@@ -1,4 +1,4 @@
-"""`limner policy explain | history | replay`: what the log can tell about policy, and about a change of it."""
+"""`limner policy history | replay`: what the log can tell about policy, and about a change of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from limner.cli import policy_papers
 from limner.cli.output import emit_json, err, out
 from limner.cli.policy import AsJson
+from limner.cli.policy_explain import explain
 from limner.cli.policy_licence import licence
 
 if TYPE_CHECKING:
@@ -29,37 +30,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("replay")(replay)
     app.command("licence")(licence)
     policy_papers.add_to(app)
-
-
-def explain(
-    context: typer.Context,
-    record: Annotated[str, typer.Argument(help="A record id, as `limner audit show` lists them.")],
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="Decide as of this instant, or the end of this day UTC.", metavar="INSTANT"),
-    ] = None,
-    pack: Annotated[list[Path] | None, typer.Option(help="Decide with this file or folder.", metavar="PATH")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say in plain words which rule decided a record, why, and where it matched; exit code 1 where that was erased."""
-    from limner.policy_tools.explaining import explain as explain_record
-    from limner.policy_tools.instants import instant
-    from limner.policy_tools.recorded import ERASED
-    from limner.policy_tools.wording import told
-    from limner.reading import open_log
-    from limner_policy import load_packs
-
-    moment = instant(as_of, "--as-of", end_of_day=True) if as_of is not None else None
-    packs = load_packs(pack) if pack else None
-    with open_log(context.obj) as log:
-        found = explain_record(log, record, as_of=moment, packs=packs)
-    if as_json:
-        emit_json(found.to_json())
-    else:
-        for line in told(found):
-            out().print(line, markup=False, highlight=False)
-    if found.closed or found.contradicts_log:
-        raise typer.Exit(1 if ERASED in found.closed or found.contradicts_log else 3)
 
 
 def history(context: typer.Context, as_json: AsJson = False) -> None:
@@ -139,13 +109,21 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], object]]:
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
-_GROUPS = (("kind", "change"), ("stage", "stage"), ("rule", "rule"), ("provider", "provider"), ("tenant", "tenant"))
+_GROUPS = (
+    ("what", "what"),
+    ("kind", "change"),
+    ("stage", "stage"),
+    ("rule", "rule"),
+    ("provider", "provider"),
+    ("tenant", "tenant"),
+)
 
 
 def _impact_json(found: Impact) -> dict[str, object]:
     return {
         "replayed": found.replayed,
         "changed": len(found.changes),
+        "compared_in_part": found.in_part,
         "unreplayable": found.unreplayable.total(),
         "unreplayable_because": dict(sorted(found.unreplayable.items())),
         "counts": {name: found.by(what) for what, name in _GROUPS},
@@ -160,6 +138,8 @@ def _impact(found: Impact) -> Iterator[str]:
     if found.unreplayable:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.unreplayable.items()))
         yield f"{found.unreplayable.total():,} could not be decided again and are counted nowhere else: {reasons}."
+    if found.in_part:
+        yield f"Of {found.in_part:,} only verdict and duties could be compared: their entries left rules out."
     if not found.changes:
         return
     for what, name in _GROUPS:

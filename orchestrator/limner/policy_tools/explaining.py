@@ -14,6 +14,7 @@ from limner.policy_tools.recorded import Judgement, Shelf, counts, judgements, r
 from limner.records import Record
 from limner_policy.engine import judge
 from limner_policy.errors import PolicyError
+from limner_policy.tools.tracing import Node, trace
 from limner_provenance.errors import ProvenanceError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Reason:
         state: `held`, `unknown` (its if_unknown applies) or `failed`.
         places: Where in the texts it matched.
         evidence: Detectors' scores, each beside its threshold.
+        licences: What it rests on in the licence facts: part, term, quote, day.
+        tree: The rule's condition part by part with what became of each; None where pack or input cannot be opened.
         clause: The rule as written; None where its pack cannot be opened.
     """
 
@@ -73,6 +76,8 @@ class Reason:
     places: tuple[Place, ...]
     evidence: tuple[Mapping[str, Any], ...]
     clause: Clause | None
+    licences: tuple[Mapping[str, Any], ...] = ()
+    tree: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ class Explanation:
     Attributes:
         record: Its id.
         state: How it ended, else its newest step.
-        shows: `recorded` (the packs that judged it then), `as of` (those of another instant) or `packs` (given ones).
+        shows: `recorded` (the packs that judged it then), `as of` (those of another instant), `packs` (given ones) or
+            `asked` (a request that was never made).
         instant: The instant that stands in the input instead of the recorded one, if it was asked for.
         judgements: In the order of the log.
     """
@@ -169,6 +175,26 @@ def explain(
             _explained(shelf, judgement, facts, as_of, other)
             for judgement, facts in zip(found, recorded_inputs(log, found), strict=True)
         ),
+    )
+
+
+def explained_input(packs: Sequence[Pack], given: PolicyInput) -> Explained:
+    """Explain how packs decide an input that stands in no log."""
+    leaf = _decided(packs, given, None)
+    engine = given.candidate
+    return Explained(
+        judged=given.stage,
+        entry=0,
+        time=given.instant,
+        engine=", ".join(filter(None, (engine.provider, engine.kind, engine.model))) or None if engine else None,
+        recorded=leaf["verdict"],
+        verdict=leaf["verdict"],
+        input="opened",
+        no_policy=bool(leaf.get("no_policy")),
+        packs=tuple(leaf["packs"]),
+        duties=tuple(_duty(duty) for duty in leaf["duties"]),
+        measured=tuple(found.model_dump(mode="json") for found in given.evidence),
+        reasons=tuple(_reason(hit, leaf["verdict"], packs, given) for hit in leaf["hits"]),
     )
 
 
@@ -251,6 +277,8 @@ def _reason(hit: Mapping[str, Any], verdict: str | None, packs: Sequence[Pack], 
         places=tuple(_place(span, facts) for span in hit.get("spans", ())),
         evidence=tuple(hit.get("evidence", ())),
         clause=clause,
+        licences=tuple(hit.get("licences", ())),
+        tree=trace(*rule, facts) if rule and facts and not hit.get("failed") else None,
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from limner.policy_tools.recorded import JUDGING, Judgement, judgements, recorded_inputs
+from limner.policy_tools.recorded import JUDGING, Judgement, counts, judgements, recorded_inputs
 from limner_policy.engine import judge
-from limner_policy.verdicts import Decision, Verdict
+from limner_policy.verdicts import Decision, RuleHit, Verdict
 
 if TYPE_CHECKING:
     from limner_policy import Pack
@@ -23,10 +23,12 @@ _AT_ONCE = 400
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A judgement that would come out with another verdict.
+    """A judgement that would come out differently.
 
-    `rules` are those that say so: of the given packs where it became stricter, else those that were dropped. `unknown`
-    says that they could not be decided, for instance because the detector they ask for did not run then.
+    `what` says in what: `verdict`, `duties`, `reasons` (other rules stand behind the same verdict) or `recorded` (other
+    rules that only record, in audit or warn mode). `rules` are those that say so: of the given packs where it became
+    stricter or another rule holds, else those that were dropped. `unknown` says that they could not be decided, for
+    instance because the detector they ask for did not run then.
     """
 
     record: str
@@ -40,26 +42,37 @@ class Change:
     unknown: bool
     provider: str | None
     tenant: str | None
+    what: tuple[str, ...] = ("verdict",)
 
     @property
     def kind(self) -> str:
-        """From which verdict to which, e.g. `allow→deny`."""
-        return f"{self.before}→{self.after}"
+        """From which verdict to which, e.g. `allow→deny`; of one that stays, what else changes."""
+        if "verdict" in self.what:
+            return f"{self.before}→{self.after}"
+        return f"{self.after}, other {' and '.join(_WORDS[what] for what in self.what)}"
+
+
+_WORDS = {"duties": "duties", "reasons": "rules behind it", "recorded": "rules recorded"}
 
 
 @dataclass(slots=True)
 class Impact:
-    """The outcome of a replay; what could not be replayed is counted by its reason, never as unchanged."""
+    """The outcome of a replay; what could not be replayed is counted by its reason, never as unchanged.
+
+    `in_part` counts replayed judgements whose entry left its mildest rules out, being too long: of these only verdict
+    and duties are compared.
+    """
 
     replayed: int = 0
+    in_part: int = 0
     unreplayable: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
 
     def by(self, what: str) -> dict[str, int]:
-        """Count changes by `kind`, `stage`, `rule`, `provider` or `tenant`; the most frequent first, then by name."""
+        """Count by `what`, `kind`, `stage`, `rule`, `provider`, `tenant`: the most frequent first, then by name."""
         counted: Counter[str] = Counter()
         for change in self.changes:
-            values = change.rules if what == "rule" else (getattr(change, what),)
+            values = {"rule": change.rules, "what": change.what}.get(what) or (getattr(change, what, None),)
             counted.update("(none)" if value is None else value for value in values or ("(none)",))
         return dict(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -100,16 +113,44 @@ def _judge_again(found: Impact, packs: Sequence[Pack], judgement: Judgement, fac
         found.unreplayable[facts] += 1
         return
     found.replayed += 1
+    found.in_part += "hits_left_out" in judgement.leaf
     decision = judge(packs, facts)
-    if decision.verdict.value != judgement.verdict:
-        found.changes.append(_change(judgement, facts, decision))
+    if what := tuple(_differences(judgement.leaf, decision)):
+        found.changes.append(_change(judgement, facts, decision, what))
 
 
-def _change(judgement: Judgement, facts: PolicyInput, decision: Decision) -> Change:
+def _differences(leaf: Mapping[str, Any], decision: Decision) -> Iterator[str]:
+    if decision.verdict.value != leaf["verdict"]:
+        yield "verdict"
+    if [duty.to_json() for duty in decision.duties] != list(leaf.get("duties", ())):
+        yield "duties"
+    if "hits_left_out" in leaf:
+        return
+    before = set(_recorded(leaf))
+    after = {(_rule(hit), hit.combined) for hit in decision.hits}
+    if before != after:
+        other = {counting for _, counting in before ^ after}
+        if True in other:
+            yield "reasons"
+        if False in other:
+            yield "recorded"
+
+
+def _recorded(leaf: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, bool], bool]]:
+    for hit in leaf["hits"]:
+        yield (f"{hit['pack']}/{hit['rule']}", hit["verdict"], bool(hit.get("unknown"))), counts(hit)
+
+
+def _rule(hit: RuleHit) -> tuple[str, str, bool]:
+    return f"{hit.pack}/{hit.rule}", hit.verdict.value, hit.unknown
+
+
+def _change(judgement: Judgement, facts: PolicyInput, decision: Decision, what: tuple[str, ...]) -> Change:
     stricter = decision.verdict > Verdict(judgement.verdict)
-    now = tuple(sorted({f"{hit.pack}/{hit.rule}" for hit in decision.deciding}))
-    if decision.no_policy:
-        now = ("(no policy in force)",)
+    if what[0] == "verdict":
+        rules = _behind(decision) if stricter else judgement.rules
+    else:
+        rules = _others(judgement, decision)
     return Change(
         record=judgement.entry.record or "",
         entry=judgement.entry.index or 0,
@@ -118,8 +159,22 @@ def _change(judgement: Judgement, facts: PolicyInput, decision: Decision) -> Cha
         stage=judgement.stage,
         before=judgement.verdict,
         after=decision.verdict.value,
-        rules=now if stricter else judgement.rules,
+        rules=rules,
         unknown=stricter and bool(decision.deciding) and all(hit.unknown for hit in decision.deciding),
         provider=facts.candidate.provider if facts.candidate else None,
         tenant=facts.context.tenant,
+        what=what,
     )
+
+
+def _behind(decision: Decision) -> tuple[str, ...]:
+    if decision.no_policy:
+        return ("(no policy in force)",)
+    return tuple(sorted({f"{hit.pack}/{hit.rule}" for hit in decision.deciding}))
+
+
+def _others(judgement: Judgement, decision: Decision) -> tuple[str, ...]:
+    """The rules that hold now and did not then, or do so otherwise; where there is none, those that were dropped."""
+    before = set(_recorded(judgement.leaf))
+    after = {(_rule(hit), hit.combined) for hit in decision.hits}
+    return tuple(sorted({rule[0] for rule, _ in after - before or before - after}))

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from limner.policy_tools.explaining import Explained, Explanation, Place, Reason
+from limner_policy.tools.tracing import Node
+from limner_policy.verdicts import LicenceUse
 
 WIDTH = 80
 _MOST_PLACES = 4
@@ -45,13 +47,15 @@ def told(explanation: Explanation) -> list[str]:
     """Give the lines of an explanation."""
     lines = [f"record {explanation.record}: {explanation.state}", *_wrapped(_shows(explanation)), ""]
     for judgement in explanation.judgements:
-        lines += [*_judgement(judgement, recorded=explanation.shows == "recorded"), ""]
+        lines += [*_judgement(judgement, shows=explanation.shows), ""]
     if not explanation.judgements:
         lines += ["It holds no judgement.", ""]
     return [*lines, *_clauses(explanation.judgements)]
 
 
 def _shows(explanation: Explanation) -> str:
+    if explanation.shows == "asked":
+        return f"Shown: what these packs decide of such a request as of {explanation.instant}."
     if explanation.shows == "recorded":
         return "Shown: what was decided then, by the packs that were in force then."
     packs = "the packs that the log had in force" if explanation.shows == "as of" else "the given packs"
@@ -62,10 +66,12 @@ def _shows(explanation: Explanation) -> str:
     )
 
 
-def _judgement(judgement: Explained, *, recorded: bool) -> Iterator[str]:
+def _judgement(judgement: Explained, *, shows: str) -> Iterator[str]:
+    recorded = shows in {"recorded", "asked"}
     about = f" ({spelled_out(judgement.engine)})" if judgement.engine else ""
     yield from _wrapped(f"{judgement.judged}{about}: {_verdict(judgement, recorded=recorded)}")
-    body = [f"entry {judgement.entry}, {judgement.time}", *_remarks(judgement, recorded=recorded)]
+    entry = [] if shows == "asked" else [f"entry {judgement.entry}, {judgement.time}"]
+    body = [*entry, *_remarks(judgement, recorded=recorded)]
     for remark in body:
         yield from _wrapped(remark, "│  " if judgement.reasons else "   ")
     for number, reason in enumerate(judgement.reasons, start=1):
@@ -74,6 +80,16 @@ def _judgement(judgement: Explained, *, recorded: bool) -> Iterator[str]:
         yield from _wrapped(head, "└─ " if last else "├─ ", "   " if last else "│  ")
         for line in rest:
             yield from _wrapped(line, "      " if last else "│     ", ("      " if last else "│     ") + " " * 8)
+        if reason.tree and (reason.tree.parts or reason.state == "unknown"):
+            yield from _tree(reason.tree, ("      " if last else "│     "), "how     ")
+
+
+def _tree(node: Node, margin: str, head: str) -> Iterator[str]:
+    """The condition part by part: whether each holds, and what was found."""
+    found = f" — found {', '.join(f'»{one}«' for one in node.found)}" if node.found else ""
+    yield from _wrapped(f"[{node.mark}] {node.text}{found}", margin + head, margin + " " * len(head) + "    ")
+    for part in node.parts:
+        yield from _tree(part, margin, " " * len(head) + "  ")
 
 
 def _verdict(judgement: Explained, *, recorded: bool) -> str:
@@ -122,6 +138,8 @@ def _reason(reason: Reason) -> Iterator[str]:
         yield f"where   and {len(reason.places) - _MOST_PLACES} more places"
     for used in reason.evidence:
         yield f"score   {_evidence(used)}"
+    for use in reason.licences:
+        yield f"licence {LicenceUse(**use)}"
 
 
 def _source(source: Mapping[str, str]) -> str:

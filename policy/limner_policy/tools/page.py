@@ -84,7 +84,7 @@ table { width: 100%; border-collapse: collapse; margin: .6rem 0; }
 th { text-align: left; border-bottom: 1px solid var(--ink); padding: .25rem .5rem .25rem 0; }
 td { vertical-align: top; border-bottom: 1px solid var(--line); padding: .3rem .5rem .3rem 0;
   overflow-wrap: break-word; }
-pre { background: #f4f0e6; border: 1px solid var(--line); padding: .7rem .8rem; white-space: pre-wrap; margin: .5rem 0; }
+pre { background: #f4f0e6; border: 1px solid var(--line); padding: .7rem .8rem; white-space: pre-wrap; }
 ul { margin: .2rem 0; padding-left: 1.2rem; } li { margin: .1rem 0; }
 a { color: var(--accent); text-decoration: none; }
 .key { white-space: nowrap; }
@@ -92,7 +92,8 @@ a { color: var(--accent); text-decoration: none; }
 .head { display: flex; gap: .7rem; align-items: baseline; flex-wrap: wrap; }
 .id { font: 600 .8rem system-ui, "DejaVu Sans", sans-serif; color: var(--soft); }
 .badge { font: 600 .72rem/1 system-ui, "DejaVu Sans", sans-serif; padding: .28rem .5rem; border-radius: 3px;
-  color: #fff; background: var(--soft); white-space: nowrap; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  color: #fff; background: var(--soft); white-space: nowrap;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .deny { background: var(--deny); } .review { background: var(--review); }
 .allow_with_duties { background: var(--duties); } .allow { background: var(--allow); }
 .quiet { background: none; color: var(--soft); border: 1px dashed var(--soft); }
