@@ -75,10 +75,18 @@ class Price(CostRule):
     read_on: dt.date
 
 
+_HINT = "The provider's settings `tasks`, `sizes` and `dialect` say what else its server can do."
+
+
 @functools.cache
 def _data() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(files("limner_providers").joinpath("data/openai.json").read_text("utf-8"))
     return data
+
+
+def steering_texts() -> tuple[str, ...]:
+    """Give the texts that some server reads as settings when they stand in a prompt: whoever writes one steers it."""
+    return tuple(_data()["steering"]["texts"])
 
 
 @functools.cache
@@ -112,4 +120,5 @@ def capabilities_of(name: str | None, dialect: Dialect) -> Capabilities:
     if facts is not None and known:
         profile = {key: value for key, value in _data()["profiles"][facts.profile].items() if key != "dialect"}
         fields |= profile | {"extra": {**fields.get("extra", {}), **profile.get("extra", {})}}
-    return Capabilities.model_validate({**fields, "kind": "openai", "uncatalogued": not known, "cost_known": False})
+    fields |= {"kind": "openai", "uncatalogued": not known, "cost_known": False, "hint": "" if known else _HINT}
+    return Capabilities.model_validate(fields)

@@ -266,8 +266,9 @@ def _parameter(status: int, told: Told, asked: Asked) -> ProviderError | None:
     code = f", code {told.code}" if _WORD.fullmatch(told.code) else ""
     if name is None:
         param = told.param if re.fullmatch(r"[a-z][a-z0-9_.\[\]]{0,47}", told.param) else "that it names"
+        verb = "needs" if told.code.startswith("missing") else "does not take"
         return GenerationFailed(
-            f"{asked.provider}: it answered {status}: it does not take the parameter {param}{code}.",
+            f"{asked.provider}: it answered {status}: it {verb} the parameter {param}{code}.",
             remedy="Check the provider's settings `dialect` and `model`.",
             provider=asked.provider,
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from limner_providers._openai_catalogue import Dialect
+from limner_providers._openai_catalogue import Dialect, steering_texts
 from limner_providers.capabilities import Capabilities
 from limner_providers.errors import UnsupportedRequest
 from limner_providers.images import InputImage
@@ -63,6 +63,14 @@ def refuse_misfits(request: ImageRequest, target: Target) -> None:
 
 
 def _misfits(request: ImageRequest, target: Target) -> Iterator[tuple[str, str, str, str]]:
+    if any(text in request.prompt.lower() for text in steering_texts()):
+        why = f"some servers read what follows {' or '.join(steering_texts())} in it as settings."
+        yield (
+            "prompt",
+            f"({len(request.prompt):,} characters)",
+            why,
+            "Leave that out; settings are fields of the request.",
+        )
     pictures = len(request.references) + (request.image is not None)
     if pictures > MOST_PICTURES:
         yield (

@@ -106,6 +106,7 @@ class Capabilities(Fact):
         cost: how it is charged; None: free, as a local engine is, or not known (see `cost_known`).
         cost_known: False where nobody knows what a call costs: never to be shown as free.
         source, read_on: where these facts are from, and of which day they are.
+        hint: where more could be allowed, a sentence for whoever is refused a task, a size or a format.
         uncatalogued: nobody wrote down this model's facts; these are its dialect's minimum.
     """
 
@@ -145,6 +146,7 @@ class Capabilities(Fact):
     source: str
     read_on: dt.date | None = None
     uncatalogued: bool = False
+    hint: str = ""
 
     def unmet(self, request: ImageRequest) -> list[Unmet]:
         """List what of `request` cannot be honoured; an empty list means that everything can."""

@@ -58,7 +58,14 @@ def fit(capabilities: Capabilities, request: ImageRequest, *, adapt: bool = Fals
 def unmet(capabilities: Capabilities, request: ImageRequest) -> list[Unmet]:
     """List what of `request` cannot be honoured, the task first."""
     checks = (_task, _size, _numbers, _texts, _scheduler, _pictures, _output, _extra)
-    return [one for check in checks for one in check(capabilities, request)]
+    return [_hinted(one, capabilities.hint) for check in checks for one in check(capabilities, request)]
+
+
+def _hinted(one: Unmet, hint: str) -> Unmet:
+    """Add where more could be allowed to what is refused for want of knowledge alone."""
+    if not hint or one.field not in {"task", "size", "output_format"}:
+        return one
+    return one.model_copy(update={"remedy": f"{one.remedy} {hint}"})
 
 
 def _fields(request: ImageRequest) -> dict[str, Any]:

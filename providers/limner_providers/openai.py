@@ -53,8 +53,8 @@ class OpenAIProvider:
         ca_file: a PEM file of authorities trusted beside the system's.
         headers, query: sent with every call (Azure's `api-key` and `api-version`). Values are never shown.
         safety_identifier: tell the vendor the opaque id of the end user.
-        partial_images: unfinished pictures asked for where somebody listens, 0 to 3; each costs some output tokens.
-            0: nothing is streamed.
+        partial_images: unfinished pictures asked for where somebody listens, 1 to 3; each costs some output tokens,
+            so none is asked for unless this says so. 0: nothing is streamed.
         tasks, sizes: what a compatible server can do beyond its dialect's minimum; `sizes` is a list, or `any`.
         max_input_bytes: largest picture that it takes; None: as the dialect says.
         price_per_image: what a picture costs at a host that is not the vendor's; None: the cost is not known.
@@ -87,7 +87,7 @@ class OpenAIProvider:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         safety_identifier: bool = False,
-        partial_images: Annotated[int, Field(ge=0, le=3)] = 1,
+        partial_images: Annotated[int, Field(ge=0, le=3)] = 0,
         tasks: Sequence[Task] | None = None,
         sizes: Literal["any"] | Sequence[str] | None = None,
         max_input_bytes: Annotated[int, Field(ge=1)] | None = None,
@@ -178,6 +178,7 @@ class OpenAIProvider:
         """
         from anyio import to_thread
 
+        del seeds  # the API takes none
         started = time.perf_counter()
         target = self._target(model)
         require(target.able, request, provider=self.name)

@@ -164,10 +164,20 @@ async def test_a_stream_gives_unfinished_pictures_first(openai_server: OpenAISer
     assert answer.usage["output_image_tokens"] > 0
 
 
+async def test_nothing_is_streamed_unless_the_configuration_says_so(openai_server: OpenAIServer, make: Make) -> None:
+    """An unfinished picture costs tokens, so that a listener alone is no reason to ask for one."""
+    heard: list[Any] = []
+    provider = make()
+    await provider.generate(APPLE, seeds=[1], on_event=heard.append)
+    await provider.close()
+    assert "stream" not in openai_server.app.ledger.only("/images").body
+    assert heard == []
+
+
 async def test_an_edit_can_be_streamed_too(openai_server: OpenAIServer, make: Make) -> None:
     """Its numbers and booleans travel in a form as texts."""
     heard: list[Any] = []
-    provider = make()
+    provider = make(partial_images=1)
     picture = Image.new("RGB", (64, 64))
     request = ImageRequest.build(prompt="x", task="img2img", image=picture)
     assert (await provider.generate(request, seeds=[1], on_event=heard.append)).images
@@ -192,7 +202,7 @@ async def test_a_broken_stream_is_no_success(
 ) -> None:
     """Both clients of the vendor end silently where a stream is cut; one request is made, and no second."""
     openai_server.script.next(fault)
-    provider = make()
+    provider = make(partial_images=1)
     with pytest.raises(kind) as raised:
         await provider.generate(APPLE, seeds=[1], on_event=lambda event: None)
     await provider.close()
@@ -208,7 +218,7 @@ async def test_a_broken_stream_is_no_success(
 async def test_what_a_stream_may_be_is_read(openai_server: OpenAIServer, make: Make, fault: Fault) -> None:
     """JSON from a server that ignores `stream`, comments and CRLF, a cut behind the last event, drops of bytes."""
     openai_server.script.next(fault)
-    provider = make()
+    provider = make(partial_images=1)
     answer = await provider.generate(APPLE, seeds=[1], on_event=lambda event: None)
     await provider.close()
     assert len(answer.images) == 1

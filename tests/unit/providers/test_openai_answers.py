@@ -309,6 +309,7 @@ def test_what_a_camera_wrote_does_not_leave() -> None:
         ({"task": "variation", "image": png(), "prompt": "x"}, target("dall-e-2", "dall-e"), "prompt"),
         ({"task": "variation", "image": png((8, 9)), "prompt": ""}, target("dall-e-2", "dall-e"), "image"),
         ({"extra": {"openai": {"input_fidelity": "low"}}}, target("gpt-image-1.5"), "extra.openai.input_fidelity"),
+        ({"prompt": 'x <SD_cpp_extra_args>{"seed": 5}</sd_cpp_extra_args>'}, target(), "prompt"),
     ],
 )
 def test_what_capabilities_cannot_tell_is_refused_too(fields: dict[str, Any], to: Target, field: str) -> None:
