@@ -125,8 +125,8 @@ class Failures(Hooks):
 
         play(provider, work)
 
-    def test_fewer_pictures_are_no_success_in_silence(self, provider: Provider) -> None:
-        """None at all is an error that says it may be billed; this is told apart from `empty` for n above 1 too."""
+    def test_not_one_of_several_pictures_is_no_success(self, provider: Provider) -> None:
+        """An answer without any is an error that says it may be billed, also where several were asked for."""
         if not self.network or "empty" in self.without:
             pytest.skip("The engine is on this machine, or cannot show it.")
 
