@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from limner_policy import check_examples, load_packs
 from limner_policy.conditions import FACTS
 from limner_policy.duties import KNOWN_DUTIES
 from limner_policy.errors import PolicyFileError
@@ -29,6 +30,17 @@ def test_the_page_runs_as_printed(
     monkeypatch.chdir(tmp_path)
     exec(compile(program, str(PAGE), "exec"), {})
     assert capsys.readouterr().out == output
+
+
+def test_the_page_with_lists_loads_and_its_examples_hold(tmp_path: Path) -> None:
+    """The second pack of the page with its list beside it."""
+    (pack,), (artists,) = blocks("yml"), blocks("csv")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "artists.csv").write_text(artists)
+    (tmp_path / "names.policy.yaml").write_text(pack)
+    (loaded,) = load_packs([tmp_path])
+    assert check_examples(loaded) == []
+    assert [len(one) for one in loaded.lists] == [2, 3]
 
 
 def test_the_pages_mistakes_are_told_as_printed() -> None:
