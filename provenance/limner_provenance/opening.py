@@ -144,9 +144,11 @@ def _open_log(database: Database, paths: Paths) -> Signer:
             return _create(connection, database, paths)
         schema.check_version(connection, database.name)
     signer = Signer.from_skey(read_private(paths.log_key))
+    # Read before the snapshot is taken: another process may commit, and move the anchor on, at any moment.
+    note = Anchor(paths.anchor).read()
     with database.read() as connection:
         _check_own(connection, signer)
-        _check_anchor(connection, Anchor(paths.anchor))
+        _check_anchor(connection, note, paths.anchor)
     return signer
 
 
@@ -219,19 +221,18 @@ def _check_own(connection: Connection, signer: Signer) -> None:
         raise KeyUnavailable(message, remedy="Restore the key file that belongs to this database.")
 
 
-def _check_anchor(connection: Connection, anchor: Anchor) -> None:
-    """Refuse to append to a database that is older than its anchor."""
+def _check_anchor(connection: Connection, note: str | None, path: Path) -> None:
+    """Refuse to append to a database that is older than its anchor, which holds `note`."""
     from limner_provenance.committing import newest_checkpoint
 
-    note = anchor.read()
     newest = newest_checkpoint(connection)
     if newest is None:
         raise LogCorrupt("The log has no checkpoint.", remedy="Restore the database, then `limner audit verify`.")
     if note is None:
         return
-    said = _anchored(note, log_identity(connection)[1], anchor.path)
+    said = _anchored(note, log_identity(connection)[1], path)
     if said.size > newest[0]:
-        message = f"The anchor {anchor.path} tells of {said.size} entries, the database has {newest[0]}."
+        message = f"The anchor {path} tells of {said.size} entries, the database has {newest[0]}."
         raise LogCorrupt(message, remedy="The database was rolled back or cut: restore it.")
 
 

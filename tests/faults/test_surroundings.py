@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -177,3 +178,19 @@ def test_half_a_signing_section_is_exit_2(say: Say, tmp_path: Path) -> None:
     code, message = say(tmp_path, "generate", "red apple", more="signing: {certificate: chain.pem}\n")
     assert code == 2
     assert "signing.key" in message
+
+
+def test_a_log_that_grows_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process that commits, and moves the anchor on, while a log is opened is no rolled-back disk."""
+    from limner_provenance import AuditLog, opening
+
+    real, url = opening._check_own, f"sqlite:///{tmp_path / 'audit.db'}"
+    with AuditLog.open(url, state=tmp_path) as other:
+
+        def check(connection: Any, signer: Any) -> None:
+            real(connection, signer)
+            other.append("opened", data={"n": 1}).wait(10)
+
+        monkeypatch.setattr(opening, "_check_own", check)
+        with AuditLog.open(url, state=tmp_path) as log:
+            assert log.head().size == 2
