@@ -259,3 +259,55 @@ def test_each_mistake_in_these_conditions_is_told(
     lists = "lists:\n  words: {terms: [a, b]}\n  stars: {entities: [{id: s, name: Star, kind: actor}]}\n"
     text = f"policy: house\nversion: 1\ntitle: t\nowner: o\n{lists}rules:\n" + rule("R-1", when=when)
     assert told in "\n".join(map(str, problems_of(text)))
+
+
+EVERYTHING = (
+    Terms(("nude", "severed head", "裸体", "голая"), PROMPT, ("nude pink",), inflect=("plural", "verb")),
+    Pattern(r"(?i)nu.e", PROMPT),
+    Entities((ARTISTS,), PROMPT, near=("by", "style of"), unless_near=("not",), within=2, near_for="ambiguous"),
+    Together((Terms(("nude",), PROMPT), Pattern("[a-z]{3}", PROMPT), Terms(("head", "by"), PROMPT)), PROMPT, 3),
+    Together((Terms(("nude",), PROMPT), Terms(("head",), PROMPT)), PROMPT, "sentence"),
+)
+HARD = st.lists(
+    st.sampled_from(
+        [
+            *("nude ", "n u d e ", "n.u.d.3", "severed\u200b head", "b\u202eedun\u202c", "by Rose ", "JQ Doe", "not "),
+            *(
+                "裸体",
+                "голая",
+                "\u0301",
+                "ＮＵＤＥ",
+                "Ηead",
+                "nuuude",
+                "s3vered h3ad!",
+                ". ",
+                "\n",
+                "I|l1",
+                "🅽",
+                "İ",
+                "ß",
+                "ﬁ",
+            ),
+        ]
+    )
+    | st.text(max_size=3),
+    max_size=25,
+).map("".join)
+
+
+@given(HARD)
+def test_any_prompt_is_searched_and_every_span_lies_in_it(prompt: str) -> None:
+    """Whatever disguises are mixed, nothing breaks, spans are in order, not empty, and inside the prompt."""
+    hits = Matcher(EVERYTHING).search(Texts(RequestFacts(prompt=prompt, task="t")))
+    for found in hits.values():
+        assert list(found) == sorted(set(found))
+        assert all(0 <= span.start < span.end <= len(prompt) for span in found)
+    pieces = {prompt[span.start : span.end] for span in hits.get(EVERYTHING[1], ())}
+    assert all(len(piece) >= 2 for piece in pieces)
+
+
+@given(HARD)
+def test_a_plain_word_is_found_beside_any_disguise(prompt: str) -> None:
+    """No mixture of disguises hides a word that stands there in plain letters."""
+    hits = Matcher(EVERYTHING).search(Texts(RequestFacts(prompt=f"nude\n\n{prompt}", task="t")))
+    assert Span("prompt", 0, 4) in hits.get(EVERYTHING[0], ()) or len(hits[EVERYTHING[0]]) == MAX_SPANS
