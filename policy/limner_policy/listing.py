@@ -18,6 +18,8 @@ from limner_policy.shapes import Choice, Day, Key, ListOf, Notes, Reading, Recor
 from limner_policy.wordlists import Entity, WordList
 
 MAX_LISTS = 100
+MAX_TOTAL_BYTES = 32 * 1024 * 1024
+"""Most bytes of all list files of a pack together."""
 NAME = Text("a name of small letters, digits, - and _", 64, re.compile(r"[a-z0-9][a-z0-9_-]*"))
 LINE = Text("a text", 200)
 
@@ -156,7 +158,7 @@ def _finished(name: str, raw: _Raw, notes: Notes, fetch: Fetch, files: dict[str,
     if problem := path_problem(file):
         raise notes.fail(where, f"{raw.path}.file", problem, f"Write a path such as lists/{name}.csv")
     try:
-        data = files[file] if file in files else fetch(file)
+        data = files[file] if file in files else _fetched(file, fetch, files)
     except FileRefused as refused:
         raise notes.fail(where, f"{raw.path}.file", str(refused), refused.remedy) from None
     sha256 = hashlib.sha256(data).hexdigest()
@@ -170,6 +172,15 @@ def _finished(name: str, raw: _Raw, notes: Notes, fetch: Fetch, files: dict[str,
     files[file] = data
     terms, entities = tuple(found.terms), tuple(found.entities)
     return WordList(name, terms, entities, file, sha256, **values)  # type: ignore[arg-type]
+
+
+def _fetched(file: str, fetch: Fetch, files: dict[str, bytes]) -> bytes:
+    data = fetch(file)
+    total = sum(map(len, files.values())) + len(data)
+    if total > MAX_TOTAL_BYTES:
+        told = f"brings the pack's lists to {total:,} bytes, and together they may have {MAX_TOTAL_BYTES:,}"
+        raise FileRefused(told, "Split the pack")
+    return data
 
 
 def _pairs(node: nodes.Node) -> tuple[tuple[nodes.Scalar, nodes.Node], ...]:

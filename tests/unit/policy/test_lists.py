@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from limner_policy import Pack, PolicyFileError, judge, load_pack_bytes, load_packs
+from limner_policy import Pack, PolicyFileError, judge, listing, load_pack_bytes, load_packs
 from limner_policy.bundles import MAGIC, BrokenBundle, bundle, unbundle
 from limner_policy.list_files import MAX_LIST_BYTES, MAX_ROWS, MAX_TOLD, read_list_file
 from limner_policy.types import PolicyInput
@@ -165,6 +165,13 @@ def test_a_huge_list_is_refused_by_its_size_alone(folder: Path) -> None:
         "a.txt:200001:1: the list has more than 200,000 rows. Split it into several lists"
     ]
     assert "may have 8,388,608" in str(read_list_file(b"a" * (MAX_LIST_BYTES + 1), "a.txt").problems[0])
+
+
+def test_all_lists_together_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred lists of the allowed size each are too much for one pack."""
+    size = (folder / "lists" / "words.txt").stat().st_size
+    monkeypatch.setattr(listing, "MAX_TOTAL_BYTES", size)
+    assert f"and together they may have {size} (found lists/artists.csv). Split the pack" in told(folder)
 
 
 @pytest.mark.parametrize(
