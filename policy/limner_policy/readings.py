@@ -46,6 +46,7 @@ _SIGN = re.compile(r"[0-9@$!|+€]")
 _TRIPLES = tuple(3 * chr(code) for code in range(ord("a"), ord("z") + 1))
 _RUN = re.compile(r"[^\W_@$!|+€]*(?:[@$!|+€]+[^\W_@$!|+€]*)*")
 _PIECES = re.compile(r"[^!|+]+")
+_LETTER = re.compile(r"[^\W\d_]")
 _NUMBER = re.compile(r"[0-9]{2,}[a-z]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 
@@ -283,6 +284,8 @@ def known_forms(run: str, known: Container[str], *, thorough: bool = True) -> li
     signs that stand for two letters are all read for the first, or all for the second.
     """
     found: dict[str, Edit] = {}
+    if not _LETTER.search(run):
+        return []
     for start, piece in _pieces(run):
         for text, places in _letters(piece, thorough=thorough):
             for word, kept in _unstretched(text, places):
