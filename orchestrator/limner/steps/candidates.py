@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from limner.steps.judging import policy_input
+from limner.steps.judging import candidate_facts, policy_input
 from limner_policy.engine import judge
-from limner_policy.types import CandidateFacts, PolicyInput
+from limner_policy.types import PolicyInput
 from limner_policy.verdicts import Decision
 from limner_providers.capabilities import Unmet
 from limner_providers.errors import ModelRetired, ModelUnavailable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from limner.result import PlannedCandidate
     from limner.runtime import Runtime
     from limner.steps.asking import Asked
-    from limner_providers.base import ModelIdentity, Provider
+    from limner_providers.base import ModelIdentity
     from limner_providers.capabilities import Capabilities
     from limner_providers.types import ImageRequest
 
@@ -113,7 +113,9 @@ async def look(record: Record, runtime: Runtime, name: str, what: Asked) -> Cand
         able = await provider.capabilities(model.name)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others can still be asked
         return Broken(name, runtime.config.provider_sections()[name].kind, error)
-    facts = policy_input(record, "candidate", _engine(provider, model))
+    facts = policy_input(
+        record, "candidate", candidate_facts(record, provider=provider.name, kind=provider.kind, model=model)
+    )
     return Candidate(
         provider=provider.name,
         kind=provider.kind,
@@ -122,12 +124,6 @@ async def look(record: Record, runtime: Runtime, name: str, what: Asked) -> Cand
         fit=fitted(provider.name, able, what),
         facts=facts,
         decision=judge(runtime.packs, facts),
-    )
-
-
-def _engine(provider: Provider, model: ModelIdentity) -> CandidateFacts:
-    return CandidateFacts(
-        provider=provider.name, kind=provider.kind, model=model.name, sha256=model.sha256, licence=model.licence
     )
 
 

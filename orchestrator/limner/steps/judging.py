@@ -17,6 +17,7 @@ from limner.steps.pictures import Picture, pictures
 from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
 from limner_policy.verdicts import Decision, Verdict
+from limner_providers.base import ModelIdentity
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -103,12 +104,32 @@ async def _evidence(record: Record, runtime: Runtime, images: list[Any]) -> list
 def drawn_by(record: Record, picture: Picture) -> CandidateFacts:
     """Say which engine and model drew a picture, as policy wants to know it."""
     model, engine = produced(record, picture.attempt).data["model"], sent(record, picture.attempt).data
+    found: dict[tuple[str, str], CandidateFacts] = record.memory.setdefault("drawn_by", {})
+    which = engine["provider"], model["name"]
+    if which not in found:
+        found[which] = candidate_facts(record, provider=which[0], kind=engine["kind"], model=ModelIdentity(**model))
+    return found[which]
+
+
+def candidate_facts(record: Record, *, provider: str, kind: str, model: ModelIdentity) -> CandidateFacts:
+    """Say what policy may know of an engine and its model: the licence facts of every part that takes part, too."""
+    from limner_policy.licences import facts_for
+
+    request = asked(record).request
     return CandidateFacts(
-        provider=engine["provider"],
-        kind=engine["kind"],
-        model=model["name"],
-        sha256=model["sha256"],
-        licence=model["licence"],
+        provider=provider,
+        kind=kind,
+        model=model.name,
+        sha256=model.sha256,
+        licence=model.licence,
+        parts=facts_for(
+            kind=kind,
+            model=model.name,
+            licence=model.licence,
+            loras=[lora.name for lora in request.lora],
+            controls=[control.model for control in request.control if control.model],
+            instant=record.entry("accepted").time,
+        ),
     )
 
 
