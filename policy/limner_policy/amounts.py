@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from limner_policy.conditions import NO, UNKNOWN, YES, Case, Finding, folded_fact
+from limner_policy.licences.territory import lies_in
 from limner_policy.types import PolicyInput
 
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
@@ -76,6 +77,23 @@ class AmountIs:
             and (self.under is None or value < self.under)
         )
         return YES if holds else NO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionWithin:
+    """The region of use lies in one of some territories: DE in EU, US-CA in US.
+
+    Unknown where no region was said, where it is no code, or where it is larger than a territory (US against US-CA).
+    """
+
+    territories: tuple[str, ...]
+
+    def find(self, case: Case) -> Finding:
+        """Compare codes."""
+        truths = {lies_in(case.given.context.region, territory) for territory in self.territories}
+        if True in truths:
+            return YES
+        return UNKNOWN if None in truths else NO
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner_policy import yaml_reading as nodes
-from limner_policy.amounts import AMOUNTS, INPUT_KINDS, AmountIs, InputsHave, TagsHave
+from limner_policy.amounts import AMOUNTS, INPUT_KINDS, AmountIs, InputsHave, RegionWithin, TagsHave
 from limner_policy.conditions import (
     FACTS,
     AllOf,
@@ -24,7 +24,7 @@ from limner_policy.conditions import (
 from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
 from limner_policy.licences.terms import TERMS as LICENCE_TERMS
-from limner_policy.licences.values import LICENCE_ID
+from limner_policy.licences.values import LICENCE_ID, Code
 from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Shape, Text, suggestion
 from limner_policy.when_text import ENTITY, RE2, TERMS, TOGETHER
 
@@ -93,6 +93,23 @@ def _fact(name: str) -> Record[Condition]:
     return Record(f"a condition on {name}", {"in": Key(_VALUES), "not_in": Key(_VALUES)}, build)
 
 
+def _region(read: Reading) -> Condition:
+    """The region as any fact, or by the territory that it lies in."""
+    if list(read.values) == ["within"]:
+        return RegionWithin(read.values["within"])
+    if len(read.values) != 1:
+        raise read.fail("needs exactly one of `in`, `not_in` and `within`", "Write {within: [EU, US-CA]}")
+    ((key, chosen),) = read.values.items()
+    return FactIn("region", frozenset(map(folded_fact, chosen)), negated=key == "not_in")
+
+
+REGION = Record(
+    "a condition on region",
+    {"in": Key(_VALUES), "not_in": Key(_VALUES), "within": Key(ListOf(Code(), "territories", 300))},
+    _region,
+)
+
+
 def _amount(name: str) -> Record[Condition]:
     def build(read: Reading) -> AmountIs:
         bounds = read.values
@@ -157,6 +174,7 @@ PREDICATES: dict[str, Shape[Condition]] = {
     "evidence": EVIDENCE,
     **{name: _fact(name) for name in FACTS},
     "licence": LICENCE,
+    "region": REGION,
     **{name: _amount(name) for name in AMOUNTS},
     "tags": TAGS,
     "inputs": INPUTS,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from limner_policy.amounts import AmountIs, InputsHave, TagsHave
+from limner_policy.amounts import AmountIs, InputsHave, RegionWithin, TagsHave
 from limner_policy.conditions import (
     AllOf,
     AnyOf,
@@ -133,6 +133,8 @@ def _words(condition: Terms | Pattern | Entities | Together, most: int) -> str:
 def _other_leaf(condition: Condition, most: int) -> str:
     if isinstance(condition, AmountIs):
         return f"{AMOUNT_NAMES[condition.amount]} is {_bounds(condition)}"
+    if isinstance(condition, RegionWithin):
+        return f"the region lies in {some(condition.territories, most, last='or')}"
     if isinstance(condition, TagsHave):
         return f"the request carries the tag {some(sorted(condition.values), most, last='or')}"
     if isinstance(condition, InputsHave):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -54,6 +54,47 @@ def test_each_border_and_each_silence(
     """Bounds are exact to the last decimal; what the request leaves to the model is unknown, no tags are none."""
     pack = pack_of(rule("R-1", when=when, extra="if_unknown: review\n"))
     assert verdict(pack, **facts) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("region", "territories", "expected"),
+    [
+        ("DE", "[EU]", "deny"),
+        ("de", "[eu]", "deny"),
+        ("US-CA", "[EU, US]", "deny"),
+        ("US-NY", "[US-CA]", "allow"),
+        ("US", "[US-CA]", "review"),
+        ("EU", "[DE, FR]", "review"),
+        ("UK", "[GB]", "deny"),
+        ("CH", "[EU]", "allow"),
+        ("Bavaria", "[EU]", "review"),
+        (None, "[EU]", "review"),
+    ],
+)
+def test_a_region_lies_in_a_territory(
+    region: str | None, territories: str, expected: str, pack_of: Callable[..., Pack], rule: WriteRule
+) -> None:
+    """Members of the EU and regions of a country count; what is larger, said otherwise or not at all is unknown."""
+    pack = pack_of(rule("R-1", when=f"{{region: {{within: {territories}}}}}", extra="if_unknown: review\n"))
+    context = ContextFacts(region=region)
+    request = RequestFacts(prompt="x", task="txt2img")
+    given = PolicyInput(instant="2026-11-25T00:00:00Z", stage="request", request=request, context=context)
+    assert judge([pack], given).verdict.value == expected
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("{region: {within: [Europe]}}", "is no code of a country or region (found Europe). Write DE, US-CA or EU"),
+        ("{region: {within: [EU], in: [DE]}}", "needs exactly one of `in`, `not_in` and `within`"),
+    ],
+)
+def test_a_wrong_territory_is_told(
+    when: str, told: str, problems_of: Callable[[str], Iterable[object]], rule: WriteRule
+) -> None:
+    """Names of places are no codes."""
+    problems = problems_of("policy: h\nversion: 1\ntitle: t\nowner: o\nrules:\n" + rule("R-1", when=when))
+    assert told in "\n".join(map(str, problems))
 
 
 def test_examples_can_say_all_of_it(pack_of: Callable[..., Pack], rule: WriteRule) -> None:
