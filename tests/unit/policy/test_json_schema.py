@@ -121,3 +121,11 @@ def test_a_new_kind_of_shape_needs_a_schema() -> None:
     """A shape without one is an error of the builder and not a hole in the schema."""
     with pytest.raises(TypeError, match="object has no JSON Schema"):
         schema_of(object())
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
+def test_the_packs_name_it_in_their_first_line(pack: Path) -> None:
+    """An editor finds the schema beside the packs."""
+    first, _, _ = pack.read_text(encoding="utf-8").partition("\n")
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (pack.parent / first.partition("=")[2]).resolve() == COMMITTED
