@@ -26,6 +26,7 @@ from limner_policy.tools.phrases import (
     phrase,
     source_words,
 )
+from limner_policy.tools.reach import UNKNOWN, can
 from limner_policy.verdicts import Verdict
 
 LIST_WORDS = 400
@@ -183,7 +184,7 @@ def _rule(pack: Pack, rule: Rule, ran: Sequence[Ran]) -> str:
         ("is asked of", text(STAGES[rule.stage])),
         ("holds where", _tree(phrase(rule.when, most=LIST_WORDS))),
         ("then", text(outcome(rule.verdict, rule.duties))),
-        ("not decidable", text(outcome(rule.if_unknown, rule.duties if rule.if_unknown > Verdict.ALLOW else ()))),
+        ("not decidable", text(_undecided(rule))),
         ("dates", text(dates(rule.effective) + f"; {modes(rule)}")),
         ("severity", text(rule.severity)),
         ("owner", text(rule.owner)),
@@ -202,6 +203,12 @@ def _rule(pack: Pack, rule: Rule, ran: Sequence[Ran]) -> str:
         css="rule",
         anchor=rule.id,
     )
+
+
+def _undecided(rule: Rule) -> str:
+    if can(rule.when, UNKNOWN) is False:
+        return "this rule can always be decided"
+    return outcome(rule.if_unknown, rule.duties if rule.if_unknown > Verdict.ALLOW else ())
 
 
 def _tree(told: Phrase) -> str:
