@@ -10,6 +10,7 @@ from limner.steps.calls import attempts, sent, total_cost
 from limner.steps.judging import decision_of
 from limner.steps.pictures import Picture, pictures
 from limner_provenance.errors import ProvenanceError
+from limner_providers.types import MIME
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -41,7 +42,11 @@ async def deliver(record: Record) -> ImageResult:
         provider=engine["provider"],
         parameters=dict(made.data["parameters"]),
         cost=total_cost(record),
-        warnings=(*_uncatalogued(_candidate(record, engine)), *_warnings(record, calls, wanted, surplus)),
+        warnings=(
+            *_uncatalogued(_candidate(record, engine)),
+            *_deviations(record, engine, wanted),
+            *_warnings(record, calls, wanted, surplus),
+        ),
         surplus=more,
         attempts=calls,
         adaptations=_adaptations(_candidate(record, engine)),
@@ -146,6 +151,20 @@ def _uncatalogued(candidate: dict[str, Any]) -> tuple[str, ...]:
     name = candidate["model"]["name"]
     said = f"the model {name} is not catalogued here: it was asked for no more than the least that its kind can do"
     return (said,) if candidate.get("uncatalogued") else ()
+
+
+def _deviations(record: Record, engine: dict[str, Any], wanted: list[GeneratedImage]) -> tuple[str, ...]:
+    """Say where the pictures are not of the size or format that was asked for: some servers choose their own."""
+    request = record.entry("accepted").data["request"]
+    adapted = {stated["field"]: stated["used"] for stated in _candidate(record, engine).get("adaptations", ())}
+    size = adapted.get("size", request.get("size"))
+    kind = MIME[adapted.get("output_format", request["output_format"])]
+    made = {f"{image.width}x{image.height}" for image in wanted} if size and size[0].isdigit() else set()
+    other = {image.mime for image in wanted} - {kind}
+    return (
+        *(f"{engine['provider']} gave {found} where {size} was asked for" for found in sorted(made - {size})),
+        *(f"{engine['provider']} gave {found} where {kind} was asked for" for found in sorted(other)),
+    )
 
 
 def _shortage(calls: tuple[Attempt, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from servers import openai_faults
+from servers.pictures import noise_png
 
 from limner.cli import run
 
@@ -150,3 +151,14 @@ def test_the_table_of_the_readme_is_that_of_the_capability_data(
     assert run(["providers", "list", "--markdown"]) == 0
     assert capsys.readouterr().out.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
     assert not list(tmp_path.iterdir())  # looking leaves nothing behind
+
+
+def test_a_server_that_chooses_its_own_size_is_found_out(limner: Callable[..., Any], openai_server: Any) -> None:
+    """Some compatible servers take a size they cannot make and give another: the picture is kept, and that is said."""
+    settings = shop(openai_server)
+    configure(shop=settings)
+    openai_server.app.pictures = [noise_png(5_000)]
+    code, made = limner("generate", "a red apple", "--size", "1024x1536", "--output", "a.png")
+    assert code == 0
+    got = made["images"][0]["size"]
+    assert f"shop gave {got} where 1024x1536 was asked for" in made["warnings"]
