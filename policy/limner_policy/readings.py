@@ -299,6 +299,9 @@ def _pieces(run: str) -> list[tuple[int, str]]:
     """The whole run without exclamation marks behind it, without signs that may be punctuation, and between those."""
     core = run.strip("!|+")
     found = {(0, run.rstrip("!")), (len(run) - len(run.lstrip("!|+")), core), (0, run.rstrip("!|+"))}
+    if _SIGN.search(core):
+        # In a word with other signs the last one may be a letter too.
+        found.add((0, run))
     found.update((match.start(), match[0]) for match in _PIECES.finditer(core))
     return sorted((piece for piece in found if piece[1]), key=lambda piece: (-len(piece[1]), piece[0]))
 

@@ -30,6 +30,8 @@ def found(text: str) -> set[str]:
         ("k!1|", "kill"),
         ("1ol1", "loli"),
         ("genital$", "genitals"),
+        ("$3x!", "sex"),
+        ("1ol!", "loli"),
         ("nuuuude", "nude"),
         ("NUUUD333", "nude"),
         ("booobs", "boobs"),
