@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given as such
+from hypothesis import strategies as st
 
 from limner_policy import Pack, PolicyFileError, judge, listing, load_pack_bytes, load_packs
 from limner_policy.bundles import MAGIC, BrokenBundle, bundle, unbundle
@@ -299,3 +301,42 @@ def test_a_broken_bundle_is_no_pack(broken: Callable[[bytes], bytes]) -> None:
         unbundle(data)
     with pytest.raises(PolicyFileError, match="bundle"):
         load_pack_bytes(data, "house")
+
+
+PIECES = st.sampled_from(
+    [
+        "id,name\n",
+        "term\n",
+        "a,b\n",
+        '"',
+        '""',
+        "|",
+        ",",
+        "\n",
+        "\r\n",
+        "\r",
+        "#",
+        "é",
+        "裸",
+        "\u202e",
+        "\x00",
+        "\ufeff",
+        "?",
+    ]
+)
+
+
+@such(st.binary(max_size=60) | st.lists(PIECES | st.text(max_size=4), max_size=20).map(lambda p: "".join(p).encode()))
+def test_any_bytes_are_a_list_or_told(data: bytes) -> None:
+    """Whatever a list file holds, reading it ends in rows or in problems with places, and in nothing else."""
+    for name in ("a.txt", "a.csv"):
+        found = read_list_file(data, name)
+        assert found.terms or found.entities or found.problems
+        assert all(problem.line >= 1 and problem.column >= 1 and problem.remedy for problem in found.problems)
+
+
+@such(st.binary(max_size=80))
+def test_any_bytes_behind_a_bundles_beginning_are_told(data: bytes) -> None:
+    """A bundle that is none is a problem of the file, never another error."""
+    with pytest.raises(PolicyFileError):
+        load_pack_bytes(MAGIC + data, "house")

@@ -82,6 +82,16 @@ def test_a_context_that_clears_is_the_rules_too() -> None:
     assert names(entities, "JQ Doe outside of the museum") == [("artist:doe", "JQ Doe")]
 
 
+def test_context_in_scripts_without_spaces() -> None:
+    """In Chinese, Japanese and Thai each character counts as a word."""
+    artists = WordList("a", entities=(Entity("x", ("葛飾太郎",)), Entity("y", ("สมชาย",))))
+    style = Entities((artists,), PROMPT, near=("风格", "スタイル", "สไตล์"), within=2)
+    assert names(style, "一幅葛飾太郎的风格的画") == [("x", "葛飾太郎")]
+    assert names(style, "葛飾太郎風のスタイル") == [("x", "葛飾太郎")]
+    assert names(style, "葛飾太郎出生在东京附近的风格") == []
+    assert names(style, "ภาพสไตล์สมชาย") == [("y", "สมชาย")]
+
+
 def test_words_together_within_words() -> None:
     """Both parts, in either order, with at most so many words between; each match has its place."""
     near = Together((Terms(("child",), PROMPT), Terms(("nude", "naked"), PROMPT)), PROMPT, 2)
