@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limner_policy.errors import Problem
-from limner_policy.matching import term_key
+from limner_policy.matching import holds_word
 from limner_policy.shapes import suggestion
 from limner_policy.wordlists import Entity
 
@@ -27,7 +27,6 @@ SUFFIXES = (".txt", ".csv")
 _ODD_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 # Signs that turn what a reviewer sees into something else than what is compared, and signs no list needs.
 _FORBIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b\x0c\x0e-\x1f\x7f\t]")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 
 _NOTES = ("language", "note", "read", "source")
@@ -121,7 +120,7 @@ def _is_term(term: str, line: int, column: int, found: ListFile) -> bool:
         told = f"the row has {len(term):,} characters and may have {MAX_LENGTH}"
         found.fail(line, column, told, "One term or name a row", term)
         return False
-    if not (_ASCII_WORD.search(term) or term_key(term)):
+    if not holds_word(term):
         found.fail(line, column, "holds no letter and no digit", "Delete the row, or use `re2` for signs", term)
         return False
     return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from limner_policy import yaml_reading as nodes
 from limner_policy.list_files import MAX_LENGTH, SUFFIXES, read_list_file
-from limner_policy.matching import term_key
+from limner_policy.matching import holds_word
 from limner_policy.shapes import Choice, Day, Key, ListOf, Notes, Reading, Record, Text, Unreadable, suggestion
 from limner_policy.wordlists import Entity, WordList
 
@@ -43,7 +43,7 @@ class Term:
     def read(self, node: nodes.Node, path: str, notes: Notes) -> str:
         """Read it."""
         text = Text("a word or phrase", MAX_LENGTH).read(node, path, notes)
-        if not term_key(text):
+        if not holds_word(text):
             raise notes.fail(node, path, "holds no letter and no digit", "Use `re2` for signs")
         return text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 import heapq
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,9 @@ from limner_policy.types import RequestFacts
 from limner_policy.verdicts import Span
 from limner_policy.windows import Place, Ruler, Sorted, in_order
 from limner_policy.wordlists import Entity, WordList
+
+_PLAIN_WORD = re.compile(r"[a-z0-9]+")
+_PLAIN_SIGN = re.compile(r"[A-Za-z0-9]")
 
 Found = Mapping[int, set[Place]]
 """Set number → the places where one of its words stands."""
@@ -124,6 +128,8 @@ class Texts:
 
 def term_key(term: str) -> str:
     """A term as the automaton holds it: folded words, with a space at each side that needs a word border."""
+    if _PLAIN_WORD.fullmatch(term):
+        return f" {term} "
     key = words(fold(term).text)
     core = key.strip()
     if not core:
@@ -131,6 +137,11 @@ def term_key(term: str) -> str:
     start = 1 if joins_without_space(core[0]) else 0
     end = -1 if joins_without_space(core[-1]) else None
     return key[start:end]
+
+
+def holds_word(term: str) -> bool:
+    """Whether folding leaves something of a term that can be looked for."""
+    return _PLAIN_SIGN.search(term) is not None or term_key(term) != ""
 
 
 class _Builder:
