@@ -167,7 +167,8 @@ def _amount_truth(condition: AmountIs, value: Decimal) -> int:
 
 def _score_states(bounds: set[Decimal]) -> list[tuple[int, bool]]:
     """The highest known score, and whether a picture has none beside it; -1 is no known score at all."""
-    points = sorted({int(bound) + move for bound in bounds for move in (-1, 0)} & set(range(1_000_001)))
+    near = {int(bound) + move for bound in bounds for move in (-1, 0)}
+    points = sorted(point for point in near if 0 <= point <= 1_000_000)
     return [(point, gap) for point in points for gap in (False, True)] + [(-1, True)]
 
 
