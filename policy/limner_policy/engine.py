@@ -43,6 +43,9 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
     those that hold or cannot be decided, in `enforce` mode; `audit` and `warn` rules are recorded only. Where no
     pack, or no rule of any stage, is in force, the decision is a denial (`no_policy`).
 
+    At the stage `request`, evidence of pictures that the request brings (`of` is `input`) is held against the rules of
+    the stage `image` that ask a detector: what may not come out may not go in.
+
     A rule whose evaluation raises is a denial under that rule's id, whatever its mode.
     """
     instant = datetime.fromisoformat(given.instant)
@@ -56,7 +59,7 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
     claimed = agreed(pack.organisation for pack in in_force)
     for pack in in_force:
         case = _Case(pack, given, texts, pack.organisation or claimed)
-        for rule, always in pack.rules_of(given.stage):
+        for rule, always in _rules(pack, given):
             if always or rule.in_force(instant):
                 hit = _judged(pack, rule, instant, case)
                 if hit is not None:
@@ -70,6 +73,14 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
         duties=tuple(sorted({duty for hit in combined for duty in hit.duties})),
         packs=identities,
     )
+
+
+def _rules(pack: Pack, given: PolicyInput) -> Iterable[tuple[Rule, bool]]:
+    """The rules of the input's stage; where a request brings pictures with evidence, those too that ask detectors."""
+    rules = pack.rules_of(given.stage)
+    if given.stage == "request" and any(one.of == "input" for one in given.evidence):
+        return (*rules, *(pair for pair in pack.rules_of("image") if pair[0].detectors))
+    return rules
 
 
 def required_detectors(packs: Iterable[Pack], stage: Stage, instant: str) -> set[str]:

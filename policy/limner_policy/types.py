@@ -60,8 +60,11 @@ class Facts(BaseModel):
 class Evidence(Facts):
     """A detector's score of one picture for one category.
 
+    `of` says whose picture it is: one that was made (`output`), or one that the request brings (`input`). `image`
+    counts from 0; of inputs it counts the names in `RequestFacts.inputs`.
+
     `score` lies in 0…1, written with 6 decimals and rounded before any policy sees it; it is None exactly where
-    `status` is `unknown`, and then `reason` says why. `digest` is the SHA-256 of the weights; `image` counts from 0.
+    `status` is `unknown`, and then `reason` says why. `digest` is the SHA-256 of the weights.
     """
 
     detector: Text
@@ -72,6 +75,7 @@ class Evidence(Facts):
     status: Literal["ok", "unknown"] = "ok"
     reason: Text = ""
     image: Annotated[StrictInt, Field(ge=0)] = 0
+    of: Literal["output", "input"] = "output"
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -191,9 +191,9 @@ _MOST_LICENCES_TOLD = 3
 
 def _measured(use: EvidenceUse) -> str:
     given = use.evidence
-    return (
-        f"{given.detector}/{given.category} scored {given.score} (threshold {use.threshold}, version {given.version})"
-    )
+    where = f" on given picture {given.image + 1}" if given.of == "input" else ""
+    scored = f"{given.detector}/{given.category} scored {given.score}{where}"
+    return f"{scored} (threshold {use.threshold}, version {given.version})"
 
 
 def _missing(evidence: tuple[EvidenceUse, ...]) -> str:

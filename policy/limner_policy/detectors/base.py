@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from limner_policy.errors import DetectorError
 from limner_policy.types import Evidence
+from limner_policy.wordlists import WordList
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 else:
     Pixels = Any
 
+DEFAULT_BATCH = 8
+"""Pictures of one call where a detector does not say."""
+
 
 @runtime_checkable
 class Detector(Protocol):
@@ -23,6 +28,9 @@ class Detector(Protocol):
 
     A detector is made without arguments and loads its model at the first `score`, once. It may be called from several
     threads. It raises when it cannot answer: the runner turns that into `unknown`.
+
+    Two attributes are optional. `batch` is the most pictures of one `score` call (`DEFAULT_BATCH`). `with_lists(lists)`
+    makes a detector whose categories are lists of the packs: see `ListDetector`.
     """
 
     @property
@@ -60,6 +68,36 @@ class Detector(Protocol):
             For each picture, in order, one `Evidence` for each category (see `scored`).
         """
         ...
+
+
+@runtime_checkable
+class ListDetector(Detector, Protocol):
+    """A detector whose categories are lists of the policy pack: words, or hashes, written there by the pack's owner."""
+
+    def with_lists(self, lists: Mapping[str, WordList]) -> Detector:
+        """Make the detector that answers for these lists; it may share what is loaded.
+
+        Args:
+            lists: by name, which becomes the category.
+
+        Raises:
+            DetectorError: a list holds what the detector cannot use; names list and row.
+        """
+        ...
+
+
+def batch_of(detector: Detector) -> int:
+    """The most pictures that a detector takes in one call.
+
+    Raises:
+        DetectorError: its `batch` is no whole number from 1 on.
+    """
+    batch = getattr(detector, "batch", DEFAULT_BATCH)
+    if type(batch) is not int or batch < 1:
+        raise DetectorError(
+            f"detector {detector.name!r} has batch {batch!r}.", remedy="Give a whole number from 1 on, or leave it out."
+        )
+    return batch
 
 
 def scored(detector: Detector, category: str, value: float) -> Evidence:

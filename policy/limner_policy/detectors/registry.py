@@ -14,7 +14,11 @@ from limner_policy.detectors.base import Detector
 from limner_policy.errors import DetectorError
 
 GROUP = "limner.detectors"
-BUILT_IN = {"nsfw": "limner_policy.detectors.nsfw:NsfwDetector"}
+BUILT_IN = {
+    "near-duplicate": "limner_policy.detectors.near_duplicate:NearDuplicateDetector",
+    "nsfw": "limner_policy.detectors.nsfw:NsfwDetector",
+    "text": "limner_policy.detectors.text:TextDetector",
+}
 
 
 def load_detectors(names: Iterable[str]) -> tuple[Detector, ...]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from limner_policy.detectors.base import Detector, Pixels, unknown
+from limner_policy.detectors.base import Detector, Pixels, batch_of, unknown
 from limner_policy.errors import DetectorError
 from limner_policy.types import Evidence
 
@@ -36,10 +36,11 @@ def run_detectors(
 
     Returns:
         For each picture the evidence of every detector and category, sorted by detector and category, `image` set. A
-        detector that raises, runs out of time, gives a NaN or an answer of a wrong length is `unknown` there.
+        detector that raises, runs out of time, gives a NaN or an answer of a wrong length is `unknown` there: for the
+        pictures of that call of it (see `batch_of`); what it answered before stands.
 
     Raises:
-        DetectorError: two detectors have one name, or something is no picture.
+        DetectorError: two detectors have one name, a batch is no number, or something is no picture.
     """
     names = [detector.name for detector in detectors]
     if len(set(names)) < len(names):
@@ -50,8 +51,12 @@ def run_detectors(
         _check_picture(index, image)
     if not images:
         return []
+    # Views that cannot be written to: no detector changes what another one, or the seal, gets.
+    shown = [image.view() for image in images]
+    for view in shown:
+        view.flags.writeable = False
     deadline = time.monotonic() + timeout
-    calls = [_Call(detector, images, deadline) for detector in detectors]
+    calls = [_Call(detector, shown, deadline) for detector in detectors]
     answers = [call.answer() for call in calls]
     return [
         tuple(
@@ -74,41 +79,56 @@ def _check_picture(index: int, image: Any) -> None:
 
 
 class _Call:
-    """One detector's call in its own daemon thread."""
+    """One detector's work on all pictures, in its own daemon thread, a batch at a time."""
 
     def __init__(self, detector: Detector, images: Sequence[Pixels], deadline: float) -> None:
         self._detector = detector
         self._images = images
         self._deadline = deadline
+        self._batch = batch_of(detector)
+        self._categories = tuple(detector.categories)
         self._done = threading.Event()
-        self._result: list[list[Evidence]] | None = None
-        self._reason = ""
+        self._rows: dict[int, list[Evidence]] = {}
+        self._reasons: dict[int, str] = {}
+        self._refused = ""
         place = _place_of(detector.name)
         if place.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 1.0))):
             name = f"limner-detector-{detector.name}"
             threading.Thread(target=self._run, args=(place,), name=name, daemon=True).start()
         else:
-            self._reason = f"{MAX_CALLS} earlier calls have not come back"
+            self._refused = f"{MAX_CALLS} earlier calls have not come back"
             self._done.set()
 
     def _run(self, place: threading.BoundedSemaphore) -> None:
         try:
-            self._result = _checked(self._detector, self._detector.score(self._images), len(self._images))
-        except BaseException as error:  # noqa: BLE001 -- a detector's failure is evidence; its text may hold anything
-            self._reason = f"it raised {type(error).__name__}"
+            for start in range(0, len(self._images), self._batch):
+                if time.monotonic() >= self._deadline:
+                    return
+                self._run_batch(range(start, min(start + self._batch, len(self._images))))
         finally:
             place.release()
             self._done.set()
 
-    def answer(self) -> list[list[Evidence]]:
-        """What it gave by the deadline, or `unknown` for every picture and category."""
-        if not self._done.wait(max(0.0, self._deadline - time.monotonic())):
-            return self._unknown("it did not answer in time")
-        return self._result if self._result is not None else self._unknown(self._reason)
+    def _run_batch(self, numbers: range) -> None:
+        try:
+            answer = self._detector.score([self._images[number] for number in numbers])
+            self._rows.update(
+                zip(numbers, _checked(self._detector, self._categories, answer, len(numbers)), strict=True)
+            )
+        except BaseException as error:  # noqa: BLE001 -- a detector's failure is evidence; its text may hold anything
+            self._reasons.update(dict.fromkeys(numbers, f"it raised {type(error).__name__}"))
 
-    def _unknown(self, reason: str) -> list[list[Evidence]]:
-        name, categories = self._detector.name, self._detector.categories
-        return [[unknown(name, category, reason) for category in categories] for _ in self._images]
+    def answer(self) -> list[list[Evidence]]:
+        """What it gave by the deadline; `unknown` for every other picture, for each category."""
+        self._done.wait(max(0.0, self._deadline - time.monotonic()))
+        rows, reasons = self._rows.copy(), self._reasons.copy()
+        return [
+            rows.get(number) or self._unknown(self._refused or reasons.get(number, "it did not answer in time"))
+            for number in range(len(self._images))
+        ]
+
+    def _unknown(self, reason: str) -> list[Evidence]:
+        return [unknown(self._detector.name, category, reason) for category in self._categories]
 
 
 def _place_of(name: str) -> threading.BoundedSemaphore:
@@ -116,17 +136,17 @@ def _place_of(name: str) -> threading.BoundedSemaphore:
         return _places.setdefault(name, threading.BoundedSemaphore(MAX_CALLS))
 
 
-def _checked(detector: Detector, answer: Any, count: int) -> list[list[Evidence]]:
+def _checked(detector: Detector, categories: tuple[str, ...], answer: Any, count: int) -> list[list[Evidence]]:
     """The answer with one evidence a picture and category, under the detector's own name and digest."""
     rows = list(answer)
     if len(rows) != count:
         raise ValueError("an answer of wrong length")
-    return [[_of_category(detector, category, list(row)) for category in detector.categories] for row in rows]
+    return [[_of_category(detector, category, list(row)) for category in categories] for row in rows]
 
 
 def _of_category(detector: Detector, category: str, row: list[Any]) -> Evidence:
     found = [one for one in row if isinstance(one, Evidence) and one.category == category]
-    stamp = {"detector": detector.name, "version": detector.version, "digest": detector.digest}
+    stamp = {"detector": detector.name, "version": detector.version, "digest": detector.digest, "of": "output"}
     if len(found) == 1 and found[0].detector == detector.name:
         # Made again, so that evidence built around validation (model_construct) cannot smuggle in a score.
         return Evidence.model_validate({**found[0].model_dump(), **stamp})

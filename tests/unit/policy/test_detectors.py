@@ -124,6 +124,76 @@ def test_a_detector_out_of_time_is_unknown_and_its_places_are_bounded(monkeypatc
         release.set()
 
 
+def test_pictures_come_in_batches_and_a_failure_costs_its_own_batch() -> None:
+    """No call gets more pictures than `batch`; where one call fails the scores of the others stand."""
+
+    class Batched(Brightness):
+        batch = 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def score(self, images: Sequence[Pixels]) -> list[list[Evidence]]:
+            """Fail at the third picture."""
+            self.sizes.append(len(images))
+            if any(image.max() == 255 for image in images):
+                raise ValueError
+            return super().score(images)
+
+    detector = Batched()
+    assert statuses(detector) == [("ok", "0.000000"), ("ok", "0.200000"), ("unknown", "it raised ValueError")]
+    assert detector.sizes == [2, 1]
+
+
+def test_what_was_scored_in_time_stands() -> None:
+    """A detector that hangs at its second picture has answered the first one; it is asked no more after the limit."""
+    release, asked = threading.Event(), []
+
+    class Slow(Brightness):
+        batch = 1
+
+        def score(self, images: Sequence[Pixels]) -> list[list[Evidence]]:
+            """Hang at the second picture."""
+            asked.append(len(images))
+            if len(asked) == 2:
+                release.wait(60)
+            return super().score(images)
+
+    late = ("unknown", "it did not answer in time")
+    assert statuses(Slow(), timeout=1.0) == [("ok", "0.000000"), late, late]
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "limner-detector-brightness":
+            thread.join(60)
+    assert asked == [1, 1]
+
+
+@pytest.mark.parametrize("batch", [0, -1, "8", 2.0, True])
+def test_a_batch_that_is_no_number_is_refused(batch: object) -> None:
+    """The mistake is the detector's author's, and named."""
+    detector = Brightness()
+    detector.batch = batch  # type: ignore[attr-defined]
+    with pytest.raises(DetectorError, match=r"detector 'brightness' has batch .* whole number from 1 on"):
+        run_detectors([detector], PICTURES)
+
+
+def test_no_detector_can_change_a_picture() -> None:
+    """What is handed out cannot be written to, and the caller's own array still can."""
+    picture = np.zeros((4, 4, 3), dtype=np.uint8)
+
+    class Writing(Brightness):
+        def score(self, images: Sequence[Pixels]) -> list[list[Evidence]]:
+            """Paint the picture white."""
+            images[0][:] = 255
+            return super().score(images)
+
+    ((found,),) = run_detectors([Writing()], [picture])
+    assert (found.status, found.reason) == ("unknown", "it raised ValueError")
+    assert picture.max() == 0
+    assert picture.flags.writeable
+
+
 def test_a_hanging_detector_does_not_keep_the_process() -> None:
     """The interpreter ends although a detector's thread sleeps for ever."""
     program = """
