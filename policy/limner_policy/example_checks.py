@@ -141,8 +141,8 @@ def failure(rule: Rule, example: Example, decision: Decision) -> str:
         why = f" ({decision.reasons[0]})" if decision.reasons else ""
         return f"expected {example.expect}, got {decision.verdict}{why}"
     if decision.no_policy:
-        # Outside all dates nothing is in force, which refuses; an example may show that.
-        return ""
+        # Outside all dates nothing is in force, which refuses; an example that gives its day may show that.
+        return "" if example.as_of else f"{decision.verdict} as expected, but because no policy is in force"
     if example.expect is not Verdict.ALLOW and rule.id not in {hit.rule for hit in decision.hits}:
         return f"{decision.verdict} as expected, but by {decision.deciding[0].rule} and not by this rule"
     return ""
