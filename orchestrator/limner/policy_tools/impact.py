@@ -130,7 +130,8 @@ def _differences(leaf: Mapping[str, Any], decision: Decision) -> Iterator[str]:
     after = {(_rule(hit), hit.combined) for hit in decision.hits}
     if before != after:
         other = {counting for _, counting in before ^ after}
-        if True in other:
+        # Another verdict has other rules behind it anyway.
+        if True in other and decision.verdict.value == leaf["verdict"]:
             yield "reasons"
         if False in other:
             yield "recorded"

@@ -434,3 +434,56 @@ def test_what_is_no_stretch(text: str) -> None:
     """A stretch that is none, or that reaches back before calendars begin, is refused."""
     with pytest.raises(ConfigInvalid, match="Write 12h"):
         ago(text, "--last", "0200-11-24T10:00:00.000000Z")
+
+
+def test_replay_tells_other_duties_reasons_and_records_from_other_verdicts(traffic: Traffic, command: Command) -> None:
+    """A verdict that stays may rest on other rules, ask for other duties, or be recorded otherwise: each is said."""
+    renamed = traffic.write(FIRST.replace("id: H-1", "id: H-9"), "renamed.yaml")
+    found = document(command("replay", str(renamed), "--json"))
+    [change] = found["changes"]
+    assert (change["what"], change["before"], change["after"], change["rules"]) == (
+        ["reasons"],
+        "deny",
+        "deny",
+        ["house/H-9"],
+    )
+    assert found["counts"]["what"] == {"reasons": 1}
+    assert found["counts"]["change"] == {"deny, other rules behind it": 1}
+    quiet = traffic.write(FIRST.replace("id: H-2", "id: H-8"), "quiet.yaml")
+    [change] = document(command("replay", str(quiet), "--json"))["changes"]
+    assert (change["record"], change["what"], change["rules"]) == (traffic.apple, ["recorded"], ["house/H-8"])
+    duties = FIRST.replace(
+        "    then: {verdict: deny}\n  - id: H-2", "    then: {verdict: deny, duties: [notify]}\n  - id: H-2"
+    )
+    [change] = document(command("replay", str(traffic.write(duties, "duties.yaml")), "--json"))["changes"]
+    assert (change["record"], change["what"], change["after"]) == (traffic.sword, ["duties"], "deny")
+    assert command("replay", str(renamed), "--fail-on-change")[0] == 1
+
+
+def test_a_rule_in_audit_mode_shows_in_replay_what_it_would_hold(traffic: Traffic, command: Command) -> None:
+    """A new rule that only records changes no verdict, and each request it holds for is listed under it."""
+    new = FIRST + FIRST[FIRST.index("  - id: H-2") : FIRST.index("  - id: H-3")].replace("H-2", "H-4").replace(
+        "apple", "forest"
+    )
+    found = document(command("replay", str(traffic.write(new, "new.yaml")), "--json"))
+    assert found["counts"]["what"] == {"recorded": 1}
+    assert found["counts"]["rule"] == {"house/H-4": 1}
+
+
+def test_explain_shows_the_condition_part_by_part(traffic: Traffic, command: Command) -> None:
+    """A condition of several parts is a tree with what became of each; what was not said is marked as not known."""
+    both = FIRST.replace("{terms: {any_of: [sword]}}", "{all: [{terms: {any_of: [sword]}}, {region: {in: [eu]}}]}")
+    page = command("explain", traffic.sword, "--pack", str(traffic.write(both, "both.yaml")))[1]
+    assert "how     [?] all of these hold" in page
+    assert "[yes] the prompt names “sword” — found »SWORD«" in page
+    assert "[?] the region is eu" in page
+    tree = document(command("explain", traffic.sword, "--json"))["judgements"][0]["reasons"][0]["tree"]
+    assert (tree["truth"], tree["found"]) == (True, ["SWORD"])
+
+
+def test_explain_of_an_erased_record_has_no_tree(traffic: Traffic, command: Command) -> None:
+    """Where the input was erased, nothing of the prompt is shown, not even as what was found."""
+    traffic.erase("bob")
+    found = document(command("explain", traffic.sword, "--json"))
+    assert found["judgements"][0]["reasons"][0]["tree"] is None
+    assert "SWORD" not in json.dumps(found)
