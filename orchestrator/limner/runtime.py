@@ -83,8 +83,8 @@ class Runtime:
         from limner_provenance.credentials import certificate_signer, development_signer, keep_anchors
 
         signing, keys = self.config.signing, self.config.state / "keys"
-        if signing.trust is not None:
-            keep_anchors(keys, self._trusted(signing.trust))
+        if self.trust is not None:
+            keep_anchors(keys, self.trust)
         if (signing.certificate is None) != (signing.key is None):
             missing = "key" if signing.key is None else "certificate"
             raise ConfigInvalid(f"signing.{missing} is missing.", remedy="Give both certificate and key, or neither.")
@@ -93,6 +93,11 @@ class Runtime:
         return certificate_signer(
             self.config.path(signing.certificate), self.config.path(signing.key), timestamp=signing.timestamp
         )
+
+    @cached_property
+    def trust(self) -> bytes | None:
+        """The configured trust anchors as PEM; None where there are none."""
+        return None if self.config.signing.trust is None else self._trusted(self.config.signing.trust)
 
     def _trusted(self, file: Path) -> bytes:
         """Read the configured trust anchors, which are kept for ever: old pictures still need them."""
@@ -121,17 +126,16 @@ class Runtime:
         return self._providers[name]
 
     def detectors(self, stage: Stage, instant: str) -> tuple[Detector, ...]:
-        """Give the detectors that active rules of this stage name, loaded at their first use.
+        """Give the detectors that active rules of this stage name, with the packs' lists, loaded at their first use.
 
         Raises:
-            PolicyError: A detector that a rule needs cannot be loaded.
+            PolicyError: A detector that a rule needs cannot be loaded, or a list of a pack does not fit it.
         """
-        from limner_policy import load_detectors, required_detectors
+        from limner_policy.detectors.choosing import detectors_for
 
-        names = required_detectors(self.packs, stage, instant)
-        for detector in load_detectors(names - self._detectors.keys()):
-            self._detectors[detector.name] = detector
-        return tuple(self._detectors[name] for name in sorted(names))
+        found = detectors_for(self.packs, stage, instant, made=self._detectors)
+        self._detectors.update({detector.name: detector for detector in found})
+        return found
 
     def check_before_spending(self) -> list[str]:
         """Check the signer's dates and the disk before money is spent, and give warnings.

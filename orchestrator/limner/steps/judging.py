@@ -5,7 +5,6 @@ Translates our types into the policy leaf's `PolicyInput`, keeps each input as a
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from limner.errors import PolicyDenied, ReviewRequired
 from limner.replaying import replay
 from limner.steps.asking import as_facts, asked, recall
 from limner.steps.calls import produced, sent
+from limner.steps.inspecting import of_given, of_made
 from limner.steps.pictures import Picture, pictures
 from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
@@ -49,7 +49,7 @@ def policy_input(
 
 
 async def judge_request(record: Record, runtime: Runtime) -> None:
-    """Decide what no engine changes.
+    """Decide what no engine changes; the pictures that the request brings are judged like those that are made.
 
     Raises:
         PolicyDenied: A rule says no.
@@ -61,8 +61,16 @@ async def judge_request(record: Record, runtime: Runtime) -> None:
             await refuse(record, decision_of(record))
         return
     facts = policy_input(record, "request")
-    decision = judge(runtime.packs, facts)
-    await record.add("judged", decision.to_leaf(), {"input": facts.to_json()})
+    decision, spent = judge(runtime.packs, facts), {}
+    if decision.verdict is not Verdict.DENY:
+        # What is refused for its words alone costs no detector anything.
+        started = time.perf_counter_ns()
+        evidence = await of_given(record, runtime)
+        if evidence:
+            spent = {"detectors_us": (time.perf_counter_ns() - started) // 1000}
+            facts = facts.model_copy(update={"evidence": evidence})
+            decision = judge(runtime.packs, facts)
+    await record.add("judged", decision.to_leaf() | spent, {"input": facts.to_json()})
     record.memory["decision"] = decision
     await refuse(record, decision)
 
@@ -78,7 +86,7 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     if waiting:
         await recall(record)
         started = time.perf_counter_ns()
-        evidence = await _evidence(record, runtime, [p.pixels for p in waiting])
+        evidence = await of_made(record, runtime, [p.pixels for p in waiting])
         spent = (time.perf_counter_ns() - started) // 1000
         for picture, found in zip(waiting, evidence, strict=True):
             facts = policy_input(record, "image", drawn_by(record, picture), found)
@@ -91,14 +99,6 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     if not any(d.allowed for d in decisions.values()):
         index = min(decisions, key=lambda i: decisions[i].verdict)
         await refuse(record, decisions[index], image=index)
-
-
-async def _evidence(record: Record, runtime: Runtime, images: list[Any]) -> list[tuple[Evidence, ...]]:
-    """Run the needed detectors in a worker thread; one tuple of evidence an image."""
-    from limner_policy import run_detectors
-
-    detectors = runtime.detectors("image", record.entry("accepted").time)
-    return await asyncio.to_thread(run_detectors, detectors, images)
 
 
 def drawn_by(record: Record, picture: Picture) -> CandidateFacts:

@@ -1,4 +1,4 @@
-"""Content Credentials as evidence under the name `credentials`: what a file says of itself, and what that is worth.
+"""Content Credentials as evidence under the name `credentials`: what a given file says of itself, and what it is worth.
 
 It scores no pixels: whoever can read credentials (the orchestrator) says what was found, and this writes it down. Knows
 nothing of C2PA.
@@ -36,12 +36,20 @@ def from_credentials(state: State, training_mining: str | None) -> tuple[Evidenc
         "trusted": state == "trusted",
         "valid": state in {"trusted", "valid"},
     }
-    return tuple(
-        Evidence(detector=NAME, version=VERSION, category=one, score="1.000000" if true[one] else "0.000000")
-        for one in CATEGORIES
-    )
+    return tuple(_evidence(one, true=true[one]) for one in CATEGORIES)
+
+
+def of_no_file() -> tuple[Evidence, ...]:
+    """Evidence for a request that brings no picture: 0 in every category, since nothing was stated."""
+    return tuple(_evidence(one, true=False) for one in CATEGORIES)
 
 
 def unreadable(reason: str) -> tuple[Evidence, ...]:
     """Evidence that a file's credentials could not be read, and why: `unknown` in every category."""
-    return tuple(unknown(NAME, one, reason, VERSION) for one in CATEGORIES)
+    lost = (unknown(NAME, one, reason, VERSION) for one in CATEGORIES)
+    return tuple(one.model_copy(update={"of": "input"}) for one in lost)
+
+
+def _evidence(category: str, *, true: bool) -> Evidence:
+    score = "1.000000" if true else "0.000000"
+    return Evidence(detector=NAME, version=VERSION, category=category, score=score, of="input")

@@ -1,0 +1,93 @@
+"""Evidence about pictures: those that were made, and those that a request brings.
+
+Detectors run in a worker thread. Knows pixels, files and evidence, no rule and no verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from limner.steps.asking import asked
+from limner_policy.detectors import credentials
+from limner_policy.engine import required_detectors
+from limner_policy.types import Evidence
+
+if TYPE_CHECKING:
+    from limner.records import Record
+    from limner.runtime import Runtime
+    from limner_providers.images import InputImage
+
+_STAGE: Final = "image"
+
+
+async def of_made(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[tuple[Evidence, ...]]:
+    """Give the evidence of pictures that an engine made, a tuple each, with that of given credentials.
+
+    Args:
+        record: The record, its request recalled.
+        runtime: What is open.
+        images: uint8 arrays of shape (height, width, 3), RGB.
+    """
+    found = await _run(record, runtime, images)
+    origin = await _credentials(record, runtime) or ()
+    return [(*evidence, *origin) for evidence in found]
+
+
+async def of_given(record: Record, runtime: Runtime) -> tuple[Evidence, ...]:
+    """Give the evidence of the pictures that the request brings; `image` counts them as `inputs()` names them.
+
+    A picture with transparent parts is looked at twice: as it is seen on white, and with what is hidden under them,
+    which an engine may well use.
+    """
+    inputs = list(asked(record).request.inputs().values())
+    if not inputs or not required_detectors(runtime.packs, _STAGE, record.entry("accepted").time):
+        return ()
+    views = await asyncio.to_thread(lambda: [view for view in enumerate(inputs) for view in _views(*view)])
+    found = await _run(record, runtime, [pixels for _, pixels in views])
+    seen = [
+        one.model_copy(update={"image": number, "of": "input"})
+        for (number, _), evidence in zip(views, found, strict=True)
+        for one in evidence
+    ]
+    return (*seen, *(await _credentials(record, runtime) or ()))
+
+
+async def _run(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[tuple[Evidence, ...]]:
+    from limner_policy import run_detectors
+
+    detectors = runtime.detectors(_STAGE, record.entry("accepted").time)
+    return await asyncio.to_thread(run_detectors, detectors, images)
+
+
+def _views(number: int, image: InputImage) -> Iterable[tuple[int, Any]]:
+    yield number, image.pixels("RGB")
+    whole = image.pixels("RGBA")
+    if whole[..., 3].min() < 255:
+        yield number, whole[..., :3].copy()
+
+
+async def _credentials(record: Record, runtime: Runtime) -> tuple[Evidence, ...] | None:
+    """Say what the given files state of themselves, where a rule asks for it; of no file, that nothing was stated."""
+    if credentials.NAME not in required_detectors(runtime.packs, _STAGE, record.entry("accepted").time):
+        return None
+    if "given_credentials" not in record.memory:
+        inputs = list(asked(record).request.inputs().values())
+        read = await asyncio.to_thread(lambda: [_read(image.data, runtime.trust) for image in inputs])
+        record.memory["given_credentials"] = tuple(
+            one.model_copy(update={"image": number}) for number, evidence in enumerate(read) for one in evidence
+        )
+    kept: tuple[Evidence, ...] = record.memory["given_credentials"]
+    return kept or credentials.of_no_file()
+
+
+def _read(data: bytes, trust: bytes | None) -> tuple[Evidence, ...]:
+    from limner_provenance.credentials import read_credentials
+    from limner_provenance.errors import ProvenanceError
+
+    try:
+        found = read_credentials(data, trust=trust)
+    except ProvenanceError as error:
+        return credentials.unreadable(f"its credentials could not be read: {type(error).__name__}")
+    return credentials.from_credentials(found.state, found.training_mining)
