@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from limner_providers.base import Provider
 
 
+_STILL_THERE = frozenset({"OutcomeUnknown", "ResultRefused"})
+"""Errors after which an engine may still have the result of a job: nobody knows, or it was refused here."""
+
+
 def lost_job(record: Record) -> tuple[Entry, str] | None:
     """Give the newest call whose outcome is not known, and its engine's name for the work; None: there is none."""
     for sent in reversed(record.all("attempted")):
         number = sent.data["attempt"]
         failed = record.find("attempt_failed", attempt=number)
-        if record.find("produced", attempt=number) or (failed and failed.data["error"] != "OutcomeUnknown"):
+        if record.find("produced", attempt=number) or (failed and failed.data["error"] not in _STILL_THERE):
             continue
         named = record.find("submitted", attempt=number)
         job = (failed.data.get("job") if failed else None) or (named.data["job"] if named else None)

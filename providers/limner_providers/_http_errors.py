@@ -135,7 +135,8 @@ def status_error(
     | 3xx, 404, 405, 406, 410, 421, 426, 501 | `EngineUnavailable`, not to be repeated: wrong address | the same |
     | 401, 403, 407, 511 | `AccessDenied` | the same |
     | 402 | `QuotaExhausted` | the same |
-    | 429, 503, 529 | `RateLimited` with `retry_after` | the same |
+    | 429, and 503 or 529 with a time to come again or with JSON | `RateLimited` with `retry_after` | the same |
+    | other 503, 529 | `OutcomeUnknown`: gateways say it of answers they lost (Envoy, Heroku) | `RateLimited` |
     | 425 | `EngineUnavailable`: the server would not begin | the same |
     | other 4xx | `GenerationFailed`: the request itself was refused | the same |
     | 408 | `OutcomeUnknown`: gateways say it of answers too | `EngineUnavailable` |
@@ -152,8 +153,9 @@ def status_error(
     """
     message = f"{provider}: {describe(status, headers, body, secrets)}"
     known = request_id(headers)
-    if status in _TOO_MUCH:
-        wait = retry_after(headers)
+    wait = retry_after(headers)
+    own = status == 429 or idempotent or wait is not None or is_json(body)
+    if status in _TOO_MUCH and own:
         remedy = f"Ask again {'later' if wait is None else f'in {wait:g} s'}."
         return RateLimited(message, retry_after=wait, remedy=remedy, provider=provider, request_id=known)
     meaning = _meaning(status, body, idempotent=idempotent)
@@ -199,7 +201,7 @@ def _meaning(status: int, body: bytes, *, idempotent: bool) -> _Meaning:
         return _REJECTED
     if idempotent:
         return _AGAIN
-    if status in {408, 502, 504} or 520 <= status < 530 or not is_json(body):
+    if status in {408, 502, 503, 504} or 520 <= status < 530 or not is_json(body):
         return _UNKNOWN
     return _FAILED
 

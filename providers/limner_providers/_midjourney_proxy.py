@@ -99,13 +99,14 @@ class Proxy:
             if status < 500:
                 raise
             lost = error  # the server failed, perhaps after it had queued the task
-        found = await self.find(state, deadline)
+        found, looked = await self.find(state, deadline)
         if found is not None:
             return Submitted(code=ACCEPTED, job=found.job)
-        if isinstance(lost, GenerationFailed) and not isinstance(lost, ResultRefused):
+        if looked and isinstance(lost, GenerationFailed) and not isinstance(lost, ResultRefused):
             raise lost
+        shown = "does not show" if looked else "could not be read, which would show"
         raise OutcomeUnknown(
-            f"{lost.args[0]} The proxy's list does not show the task with the state {state}.",
+            f"{lost.args[0]} The proxy's list {shown} the task with the state {state}.",
             remedy="Look for it there before asking again: it may have been carried out and billed.",
             provider=self.name,
             request_id=lost.request_id,
@@ -140,28 +141,34 @@ class Proxy:
         except (OutcomeUnknown, ResultRefused):
             return
 
-    async def find(self, state: str, deadline: float) -> Task | None:
-        """Look for a task of ours by its state; three times, since a list may lag behind."""
+    async def find(self, state: str, deadline: float) -> tuple[Task | None, bool]:
+        """Look for a task of ours by its state; three times, since a list may lag behind.
+
+        Returns:
+            The task, None where no list shows it; and whether the last look saw the whole of what is there.
+        """
+        looked = False
         calls = ("/mj/task/queue", "/mj/task/list") if self.dialect == "novicezk" else ("/mj/task/list",)
         for pause in (0.0, 0.25, 1.0):
             await anyio.sleep(pause)
-            for call in calls:
-                rows = await self._rows(call, deadline)
-                mine = (task for row in rows if isinstance(row, dict) and row.get("state") == state
+            lists = [await self._rows(call, deadline) for call in calls]
+            looked = None not in lists
+            for rows in lists:
+                mine = (task for row in rows or () if isinstance(row, dict) and row.get("state") == state
                         and (task := wire.read_task(row)) is not None)  # fmt: skip
                 if (found := next(mine, None)) is not None:
-                    return found
-        return None
+                    return found, True
+        return None, looked
 
-    async def _rows(self, call: str, deadline: float) -> list[Any]:
+    async def _rows(self, call: str, deadline: float) -> list[Any] | None:
         # The work may be paid for by now: a look at the list is worth two seconds beyond the deadline.
         within = min(_SHORT, max(self._left(deadline), 2.0))
         try:
             answer = await self.http.send("GET", call, idempotent=True, timeout=within, max_body=_LIST_BYTES)
             rows = answer.raise_for_status().json()
         except ProviderError:
-            return []
-        return rows if isinstance(rows, list) else []
+            return None
+        return rows if isinstance(rows, list) else None
 
     async def task(self, job: str, *, timeout: float = _SHORT) -> Task | None:
         """Ask for a task; None: the proxy does not know it.
@@ -216,7 +223,7 @@ class Proxy:
             return
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN):
             if job is None:
-                found = await self.find(state, anyio.current_time() + _CANCEL_WITHIN)
+                found, _ = await self.find(state, anyio.current_time() + _CANCEL_WITHIN)
                 job = found.job if found is not None else None
             if job is not None:
                 try:

@@ -200,8 +200,9 @@ def _banned(submitted: Submitted, provider: str) -> ModerationBlocked:
     return ModerationBlocked(
         f"{provider}: the proxy's list of banned words refused the prompt; nothing was queued.",
         stage="input",
-        categories=(word[:100],) if word else ("banned word",),
-        remedy="Change the prompt; `categories` holds the word.",
+        categories=("banned word",),
+        matched=(word[:100],) if word else (),
+        remedy="Change the prompt; `matched` holds the word, where the proxy named it.",
         provider=provider,
         may_have_billed=False,
     )
@@ -210,9 +211,15 @@ def _banned(submitted: Submitted, provider: str) -> ModerationBlocked:
 def _meant(phrase: Phrase | None, message: str, words: str, provider: str, origin: str | None) -> ProviderError:
     means = phrase.means if phrase is not None else None
     if phrase is not None and means == "moderation":
-        remedy = "Change the prompt; `categories` holds what it named."
-        named = _categories(words)
-        return ModerationBlocked(message, stage=phrase.stage, categories=named, remedy=remedy, provider=provider)
+        title = _TITLE.match(words)
+        return ModerationBlocked(
+            message,
+            stage=phrase.stage,
+            categories=(title[1] if title else "prompt",),
+            matched=_quoted(words),
+            remedy="Change the prompt; `matched` holds what was named of it.",
+            provider=provider,
+        )
     if means == "parent":
         why = f"{phrase.says if phrase else ''}."
         remedy = "Give an image of a grid that this provider made, or make it anew."
@@ -232,11 +239,9 @@ def _meant(phrase: Phrase | None, message: str, words: str, provider: str, origi
     return GenerationFailed(message, remedy=remedy, provider=provider)
 
 
-def _categories(words: str) -> tuple[str, ...]:
-    """Name what a moderation told: its title, and the words it quotes."""
-    title = _TITLE.match(words)
-    quoted = tuple(dict.fromkeys(found.strip() for found in _QUOTED.findall(words)))[:8]
-    return (*((title[1],) if title else ()), *quoted) or ("prompt",)
+def _quoted(words: str) -> tuple[str, ...]:
+    """Give the words that a moderation quotes: of the prompt, as a rule."""
+    return tuple(dict.fromkeys(found.strip() for found in _QUOTED.findall(words)))[:8]
 
 
 def _word(value: Any) -> str | None:

@@ -22,7 +22,7 @@ from limner_providers._midjourney_proxy import Proxy
 from limner_providers._midjourney_result import Results
 from limner_providers._midjourney_wire import EXISTED, Submitted, Task
 from limner_providers.base import Event, JobAccepted, OnEvent, Progress, ProviderAnswer
-from limner_providers.errors import GenerationFailed, ProviderError, UnsupportedRequest
+from limner_providers.errors import GenerationFailed, OutcomeUnknown, ProviderError, UnsupportedRequest
 from limner_providers.types import ImageRequest
 
 _SEED_WITHIN = 5.0  # seconds; the proxy asks Midjourney by a private message, which may never be answered
@@ -71,10 +71,22 @@ class Work:
         self._warnings: list[str] = []
         self._timings: dict[str, int] = {}
         self._dialog_opened = False
+        self._done_before = False
 
     async def carry_out(self, seed: int) -> ProviderAnswer:
         """Submit it and wait for it; `seed` is sent where a prompt is. Raises as `MidjourneyProvider.generate`."""
-        plan = await self._plan(seed)
+        try:
+            plan = await self._plan(seed)
+            task = await self._carried_out(plan)
+        except ProviderError as error:
+            if self._done_before:  # to ask again, or somebody else, would be paid on top of it
+                error.retry_safe, error.may_have_billed = False, True
+            raise
+        with anyio.CancelScope(shield=True):  # it is paid for: who gives up now still gets it into his record
+            answer = await self._answer(task, plan)
+        return answer
+
+    async def _carried_out(self, plan: Plan) -> Task:
         state, job = self._proxy.new_state(), None
         try:
             with _Clock(self._timings, "submit"):
@@ -82,11 +94,10 @@ class Work:
                     plan.call, plan.body, speed=plan.speed, state=state, deadline=self._deadline, origin=plan.origin
                 )
             job = submitted.job or ""
-            task = await self._wait(plan, submitted, job, state)
+            return await self._wait(plan, submitted, job, state)
         except anyio.get_cancelled_exc_class():
             await self._proxy.cancel(job, state)
             raise
-        return await self._answer(task, plan)
 
     async def collect(self, job: str) -> ProviderAnswer:
         """Wait for work that was accepted earlier. Raises as `MidjourneyProvider.fetch`."""
@@ -120,6 +131,7 @@ class Work:
         except ProviderError as error:
             error.job = None  # whoever fetches this job later would get a picture that nobody asked for
             raise
+        self._done_before = True
         self._warnings.append("the picture was taken out of its grid by an upscale first")
         return task
 
@@ -167,8 +179,14 @@ class Work:
 
         Raises:
             GenerationFailed: it is other work; nothing was queued.
+            OutcomeUnknown: the proxy would not show it.
         """
-        task = await self._proxy.task(job)
+        try:
+            task = await self._proxy.task(job)
+        except ProviderError as error:
+            name = self._settings.provider
+            message = f"{name}: the proxy answered with a task that it does not show ({type(error).__name__})."
+            raise OutcomeUnknown(message, remedy="Look at the proxy's list of tasks.", provider=name) from None
         if task is None or task.state == state:
             return
         if plan.call == "change":

@@ -36,6 +36,12 @@ _QUOTA = frozenset({
 })  # fmt: skip
 _NO_MODEL = frozenset({"model_not_found", "deploymentnotfound", "model_deprecated", "invalid_model"})
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,400})\]")
+# What relays leave of a refusal once they have put their own code in its place (LiteLLM's is "400").
+_REFUSED = re.compile(
+    r"rejected by (?:the|our) safety system|moderation_blocked|content[_ ]?policy[_ ]?violation"
+    r"|responsible ?ai ?policy|blocked by (?:the|our) content (?:filter|policy)",
+    re.IGNORECASE,
+)
 _NO_ACCESS = re.compile(r"\bLimit:\s*0(?:\.0+)?\s*(?:/|\b)")
 _PER = re.compile(r"\b((?:input-)?images|requests|tokens) per (minute|day|hour)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_/-]{0,47}")
@@ -65,7 +71,8 @@ class Told:
     @property
     def moderated(self) -> bool:
         """Whether the server's own moderation refused."""
-        return self.code.lower() in _MODERATION or bool(_VIOLATIONS.search(self.message)) or self.stage is not None
+        named = self.code.lower() in _MODERATION or self.type.lower() in _MODERATION or self.stage is not None
+        return named or bool(_VIOLATIONS.search(self.message) or _REFUSED.search(self.message))
 
     @property
     def quota(self) -> bool:

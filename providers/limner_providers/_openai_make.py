@@ -57,7 +57,8 @@ async def answer_of(received: Received, order: Order, started: float) -> Provide
     Raises:
         ProviderError: not one picture could be taken; the first one's error.
     """
-    taken = await _pictures(received, order)
+    with anyio.CancelScope(shield=True):  # they are paid for: who gives up now still gets them into his record
+        taken = await _pictures(received, order)
     pictures = [(row, found) for row, found in zip(received.rows, taken, strict=True) if isinstance(found, Picture)]
     failures = [found for found in taken if isinstance(found, ProviderError)]
     if not pictures:
@@ -115,8 +116,8 @@ async def _fetched(url: str, received: Received, order: Order, timeout: float) -
     from limner_providers._download import download
     from limner_providers._http import host_of
 
-    if "://" not in url[:16] and url.startswith("/"):  # some servers give only the path on their own host
-        url = urljoin(order.base_url, url)
+    if "://" not in url[:16]:  # some servers give only the path on their own host
+        url = urljoin(f"{order.base_url}/", url)
     try:
         return await download(
             url,

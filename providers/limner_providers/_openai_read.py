@@ -90,9 +90,18 @@ class Reading:
                     # What is still to come are unfinished pictures, or nothing: a cut from here on loses nothing.
                     if len(received.rows) == self._pictures:
                         return received
+        self._last(reader, received, reply)
         if not received.rows:
             raise self._unknown("the stream ended before its picture was complete", reply)
         return received
+
+    def _last(self, reader: EventReader, received: Received, reply: Reply) -> None:
+        """Take in an event that only lacks its empty line; one that was cut within is none."""
+        event = reader.finish()
+        if event is None:
+            return
+        with contextlib.suppress(OutcomeUnknown):
+            self._event(event, received, reply)
 
     def _event(self, event: ServerEvent, received: Received, reply: Reply) -> None:
         value, pieces = self._data(event, reply)

@@ -42,6 +42,13 @@ class EventReader:
         if at < len(chunk):
             self._begun.append(chunk[at:])
 
+    def finish(self) -> ServerEvent | None:
+        """Give the event that a stream ended in, which had everything but the empty line behind it."""
+        line, self._begun = b"".join(self._begun), []
+        if line:
+            self._line(line)
+        return self._dispatch()
+
     def _line(self, line: bytes) -> ServerEvent | None:
         if not line:
             return self._dispatch()

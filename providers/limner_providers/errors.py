@@ -219,6 +219,7 @@ class ModerationBlocked(ProviderError):
     Attributes:
         stage: `input` or `output`, None where the provider does not say.
         categories: the provider's own words for what it found.
+        matched: words of the request that it named, for whoever asked; a log keeps them as it keeps the prompt.
     """
 
     def __init__(
@@ -227,6 +228,7 @@ class ModerationBlocked(ProviderError):
         *,
         stage: str | None = None,
         categories: Sequence[str] = (),
+        matched: Sequence[str] = (),
         remedy: str = "",
         provider: str | None = None,
         request_id: str | None = None,
@@ -238,6 +240,7 @@ class ModerationBlocked(ProviderError):
         )
         self.stage = stage
         self.categories = tuple(categories)
+        self.matched = tuple(matched)
 
 
 class OutcomeUnknown(ProviderError):

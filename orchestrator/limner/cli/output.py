@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from limner.verification import Verification
     from limner_provenance.audit import AuditReport
+    from limner_provenance.credentials.report import IngredientNode
 
 COLOURS = {
     "allow": "green",
@@ -109,12 +110,30 @@ def fail(error: Exception, *, as_json: bool) -> int:
         return code
     console = err()
     console.print(f"[bold red]{type(error).__name__}[/bold red]", end=" ")
-    console.print(plain(str(error), lines=True), markup=False)
+    console.print(_as_options(plain(str(error), lines=True)), markup=False)
     for note in (*_moderation(error), *getattr(error, "__notes__", ())):
         console.print(f"  {plain(note)}", markup=False)
+    for name in ("request_id", "job"):
+        if told := getattr(error, name, None):
+            console.print(f"  the engine's {name.partition('_')[0]} {plain(str(told))}", markup=False)
     if record_id:
-        console.print(f"  record {record_id} (see `limner audit show {record_id}`)", markup=False)
+        console.print(f"  what was recorded: limner audit show {record_id}", markup=False)
     return code
+
+
+_OPTIONS = {
+    'on_unsupported="adapt"': "--on-unsupported adapt",
+    "num_inference_steps": "--steps",
+    "output_format": "--format",
+    "output_compression": "--compression",
+}
+
+
+def _as_options(message: str) -> str:
+    """Write in the command line's words what the SDK calls otherwise."""
+    for field, option in _OPTIONS.items():
+        message = message.replace(field, option)
+    return message
 
 
 def _moderation(error: Exception) -> tuple[str, ...]:
@@ -123,7 +142,7 @@ def _moderation(error: Exception) -> tuple[str, ...]:
 
     if not isinstance(error, ModerationBlocked):
         return ()
-    found = ", ".join(error.categories) or "no category named"
+    found = ", ".join((*error.categories, *(f'"{word}"' for word in error.matched))) or "no category named"
     return (f"refused at the {error.stage or 'unnamed'} stage: {found}",)
 
 
@@ -139,6 +158,7 @@ def _details(error: Exception) -> dict[str, Any]:
         found |= {"field": error.field, "able": list(error.able)}
     if isinstance(error, ModerationBlocked):
         found["moderation"] = {"stage": error.stage, "categories": list(error.categories)}
+        found["moderation"] |= {"matched": list(error.matched)} if error.matched else {}
     if isinstance(error, ModelRetired):
         found["successor"] = error.successor
     return found
@@ -168,6 +188,29 @@ def show_report(console: Console, report: AuditReport) -> None:
     console.print(f"[{colour}]{report.verdict}[/{colour}] in {report.seconds:.2f} s")
 
 
+_SHA256 = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
+_SHORT = r"\1…"
+_SHOWN = 5
+
+
+def _show_ingredients(console: Console, nodes: Sequence[IngredientNode], depth: int) -> None:
+    """Print what went into a picture, and under each one what went into that, to a depth a screen can hold."""
+    for node in nodes:
+        how = (node.digital_source_type or "").rpartition("/")[2] or "no statement how it came to be"
+        record = (node.record or {}).get("record")
+        says = [
+            node.title or node.relationship,
+            f"credentials {node.state}",
+            how,
+            *([f"record {record}"] if record else []),
+        ]
+        console.print(f"     [dim]{'  ' * depth}made from: {escape(plain(', '.join(says)))}[/dim]")
+        if depth < _SHOWN:
+            _show_ingredients(console, node.ingredients, depth + 1)
+        elif node.ingredients:
+            console.print(f"     [dim]{'  ' * depth}  … more with --json[/dim]")
+
+
 _MARKS = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
 
 
@@ -177,6 +220,7 @@ def show_verification(console: Console, found: Verification) -> None:
     for number, step in enumerate(found.steps, start=1):
         console.print(f"  {number}. {_MARKS[step.result]} {step.title}: {escape(plain(step.says))}")
     for name, value in found.states.items():
-        console.print(f"     [dim]{name}: {escape(plain(value))}[/dim]")
+        console.print(f"     [dim]{name}: {escape(plain(_SHA256.sub(_SHORT, value)))}[/dim]")
+    _show_ingredients(console, found.made_from, 0)
     for warning in found.warnings:
         console.print(f"     [yellow]note[/yellow] {escape(warning)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,35 +18,53 @@ if TYPE_CHECKING:
     from limner_providers.capabilities import Adaptation
 
 
-def save(result: ImageResult, output: Path | None) -> list[Path]:
-    """Write the released pictures; several are numbered. Surplus ones are kept in the record alone.
+def save(result: ImageResult, output: Path | None, *, surplus: bool = False) -> list[Path]:
+    """Write the released pictures, and with `surplus` those beyond the number asked for; several are numbered.
 
     Raises:
+        ConfigInvalid: The name's ending does not fit the pictures' format.
         StorageUnavailable: A file cannot be written; the signed pictures are kept.
     """
-    from limner.errors import StorageUnavailable
+    from limner.errors import ConfigInvalid, StorageUnavailable
 
     try:
-        return _saved(result, output)
+        return _saved(result, output, (*result.images, *(result.surplus if surplus else ())))
+    except ValueError as error:  # its ending misleads
+        raise ConfigInvalid(f"--output {error}", record_id=result.record_id) from None
     except OSError as error:
         failed = StorageUnavailable(
             f"{error.filename or output or 'the picture'} cannot be written: {error.strerror}.",
-            remedy=f'The signed pictures are kept; fetch them with Limner.open().get("{result.record_id}").',
+            remedy="The signed pictures are kept; `limner get` with the record's id writes them elsewhere.",
         )
         failed.record_id = result.record_id
         raise failed from error
 
 
-def _saved(result: ImageResult, output: Path | None) -> list[Path]:
+def _saved(result: ImageResult, output: Path | None, images: tuple[GeneratedImage, ...]) -> list[Path]:
     from limner.result import SUFFIXES
 
     files = []
-    many = len(result.images) + len(result.withheld) > 1
-    for image in result.images:
+    many = len(images) + len(result.withheld) > 1
+    for image in images:
         base = output or Path(f"limner-{result.record_id[-12:]}{SUFFIXES[image.mime]}")
         base = base if base.suffix else base.with_suffix(SUFFIXES[image.mime])
-        files.append(image.save(base.with_stem(f"{base.stem}-{image.index + 1}") if many else base))
+        named = base.with_stem(f"{base.stem}-{image.index + 1}") if many else base
+        files.append(image.save(_truly_named(named, image.mime, result.record_id)))
     return files
+
+
+def _truly_named(path: Path, mime: str, record_id: str) -> Path:
+    """Give the name that a picture is written under: it is paid for, so that another format costs only its ending.
+
+    A file that nobody named is not written over.
+    """
+    from limner.result import SUFFIXES
+
+    fitting = {".jpg", ".jpeg"} if mime == "image/jpeg" else {SUFFIXES[mime]}
+    if path.suffix.lower() in fitting or path.suffix.lower() not in {".jpeg", *SUFFIXES.values()}:
+        return path
+    other = path.with_suffix(SUFFIXES[mime])
+    return other.with_stem(f"{other.stem}-{record_id[-12:]}") if other.exists() else other
 
 
 def show_json(result: ImageResult, files: list[Path]) -> None:
@@ -55,9 +74,9 @@ def show_json(result: ImageResult, files: list[Path]) -> None:
             "record_id": result.record_id,
             "verdict": result.decision.verdict.value,
             "decision": result.decision.to_leaf(),
-            "images": [_image(i, f) for i, f in zip(result.images, files, strict=True)],
+            "images": [_image(i, f) for i, f in zip(result.images, files, strict=False)],
             "withheld": [_image(i, None) for i in result.withheld],
-            "surplus": [_image(i, None) for i in result.surplus],
+            "surplus": [_image(i, f) for i, f in zip_longest(result.surplus, files[len(result.images) :])],
             "provider": result.provider,
             "model": result.model,
             "parameters": result.parameters,
@@ -107,7 +126,7 @@ def _adaptations(found: Iterable[Adaptation]) -> list[dict[str, str]]:
 def show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
     """Print a result for people: files and verdict on standard output, notes on standard error."""
     console = out()
-    for image, file in zip(result.images, files, strict=True):
+    for image, file in zip((*result.images, *result.surplus), files, strict=False):
         seed = "" if image.seed is None else f" seed {image.seed}"
         console.print(f"{escape(plain(str(file)))}  [dim]{image.width}x{image.height}{seed}[/dim]")
     for image in result.withheld:
@@ -121,8 +140,8 @@ def show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
         _explain(result)
     for one in result.adaptations:
         err().print(f"[yellow]adapted[/yellow] {escape(plain(f'{one.field}: {one.asked} → {one.used}'))}")
-    if result.surplus:
-        more = f"{len(result.surplus)} more than asked for, signed and kept: Limner.get gives them as `surplus`"
+    if len(files) < len(result.images) + len(result.surplus):
+        more = f"{len(result.surplus)} more than asked for, signed and kept: `limner get --surplus` writes them"
         err().print(f"[yellow]note[/yellow] {more}")
     for warning in result.warnings:
         err().print(f"[yellow]note[/yellow] {escape(plain(warning))}")

@@ -14,7 +14,7 @@ from limner.steps.asking import asked, recall
 from limner.steps.calling import Call, call, failure
 from limner.steps.candidates import fitted
 from limner.stopping import Stop
-from limner_providers.errors import Cancelled, GenerationFailed, OutcomeUnknown, ProviderError
+from limner_providers.errors import Cancelled, GenerationFailed, OutcomeUnknown, ProviderError, ResultRefused
 from limner_providers.types import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _fail_again(failed: dict[str, Any]) -> None:
         OutcomeUnknown: Nobody knew what had become of it.
         GenerationFailed: The engine had failed.
     """
-    if failed["error"] == OutcomeUnknown.__name__:
+    if failed["error"] == OutcomeUnknown.__name__ or (failed["error"] == ResultRefused.__name__ and "job" in failed):
         raise OutcomeUnknown("Nobody knows what the engine did.", remedy="It is not sent again.")
     raise GenerationFailed(
         f"The engine had failed ({failed['error']}).", remedy="Ask again.", may_have_billed=failed["may_have_billed"]

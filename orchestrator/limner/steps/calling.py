@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ async def call(record: Record, it: Call) -> int:
         if not made:
             raise _nothing(it, answer)
     except ProviderError as error:
-        await record.add("attempt_failed", failure(error, number, started), {"message": str(error)})
+        await record.add("attempt_failed", failure(error, number, started), failure_payloads(error))
         raise
     await keep(record, answer, made, attempt=number, started=started)
     return sum(not picture.surplus for picture in made)
@@ -229,6 +230,14 @@ def failure(error: ProviderError, number: int, started: int | None = None) -> di
     if isinstance(error, ModerationBlocked):
         data["moderation"] = {"stage": error.stage, "categories": [_plain(c) for c in error.categories]}
     return data
+
+
+def failure_payloads(error: ProviderError) -> dict[str, Any]:
+    """What is kept apart of a call that failed: its message, and the words of the request that moderation named."""
+    payloads: dict[str, Any] = {"message": str(error)}
+    if isinstance(error, ModerationBlocked) and error.matched:
+        payloads["matched"] = json.dumps([_plain(word) for word in error.matched], ensure_ascii=False)
+    return payloads
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ Reads only; what one call does is in `calling`, and which call comes next in `at
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def _attempt(record: Record, entry: Entry) -> Attempt:
         error=data["error"],
         message=_message(record, outcome),
         may_have_billed=data["may_have_billed"],
-        moderation=data.get("moderation", {}),
+        moderation=_moderation(record, outcome),
     )
 
 
@@ -72,8 +73,20 @@ def _outcome(record: Record, attempt: int) -> Entry | None:
 
 
 def _message(record: Record, entry: Entry) -> str:
+    return _kept(record, entry, "message")
+
+
+def _moderation(record: Record, entry: Entry) -> dict[str, Any]:
+    """Give what an engine's moderation said; the words of the request that it named, where they were not erased."""
+    found: dict[str, Any] = dict(entry.data.get("moderation", {}))
+    matched = _kept(record, entry, "matched") if found else ""
+    return found | ({"matched": json.loads(matched)} if matched else {})
+
+
+def _kept(record: Record, entry: Entry, name: str) -> str:
+    """Open a text that is kept beside an entry; empty where there is none, or it was erased."""
     try:
-        return str(record.log.payload(entry.payloads["message"])) if "message" in entry.payloads else ""
+        return str(record.log.payload(entry.payloads[name])) if name in entry.payloads else ""
     except ProvenanceError:
         return ""
 

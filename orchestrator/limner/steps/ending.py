@@ -14,6 +14,7 @@ from limner.errors import (
     ProvenanceError,
     ProviderError,
     RequestEnded,
+    ResultRefused,
     ReviewRequired,
 )
 from limner.steps.judging import decision_of
@@ -75,9 +76,15 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
             )
         else:
             # An engine that was asked may have been paid, whatever broke here.
-            step = "unknown" if record.state.open_attempts else _ending(record, error)
+            lost = record.state.open_attempts or waits_at_its_engine(error)
+            step = "unknown" if lost else _ending(record, error)
             await _end(record, step, type(error).__name__, error)
         raise
+
+
+def waits_at_its_engine(error: BaseException) -> bool:
+    """Say whether a result was made and not taken, as from a host that nobody named: it can still be fetched."""
+    return isinstance(error, ResultRefused) and error.job is not None
 
 
 def _ending(record: Record, error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -12,14 +14,17 @@ import pytest
 from servers import faults, midjourney_faults, openai_faults
 from servers.midjourney_server import MidjourneyApp
 from servers.openai_server import OpenAIApp
+from servers.pictures import encode, plain
 from servers.serving import Server
+from servers.wire import Response
 
 from limner import ImageRequest, Limner, verify_file
 from limner.config import Config
-from limner.errors import AccessDenied, Cancelled, ModerationBlocked, OutcomeUnknown, UnsupportedRequest
+from limner.errors import AccessDenied, Cancelled, ModerationBlocked, OutcomeUnknown, ResultRefused, UnsupportedRequest
 from limner.reading import open_log
 from limner.records import Record
 from limner.recovery import fetchable_records, recover
+from limner.steps.calls import attempts
 from limner_provenance.audit import verify as verify_log
 from limner_provenance.credentials import read_credentials
 
@@ -267,3 +272,67 @@ def test_cancel_reaches_the_engine(house: House, midjourney_server: Midjourney) 
     if midjourney_server.app.dialect == "trueai":
         assert [c.path for c in midjourney_server.ledger.calls() if c.path.endswith("/cancel")]
         assert all(t.ended for t in midjourney_server.app.tasks.values())
+
+
+def test_words_of_the_prompt_that_a_proxy_named_are_kept_apart(house: House, midjourney_server: Midjourney) -> None:
+    """The banned word is the user's: whoever asked is told, the log's entries hold none of it."""
+    midjourney_server.script.next(midjourney_faults.banned("zqxjv"), path="/mj/submit/imagine")
+    config = house(providers={"mj": midjourney(midjourney_server)})
+    with Limner.open(config) as limner, pytest.raises(ModerationBlocked) as caught:
+        limner.generate("a zqxjv scene")
+    assert caught.value.matched == ("zqxjv",)
+    record = proven(config, str(caught.value.record_id))
+    assert not any("zqxjv" in entry.leaf for entry in record.entries)
+    with open_log(config) as log:
+        (call,) = attempts(Record.load(log, record.id))
+    assert call.moderation == {"stage": "input", "categories": ["banned word"], "matched": ["zqxjv"]}
+
+
+def test_a_result_that_was_refused_here_is_fetched_once_its_host_is_named(
+    house: House, midjourney_server: Midjourney
+) -> None:
+    """A paid picture at a host that nobody named waits at its engine until the configuration names it."""
+    section = midjourney(midjourney_server)
+    elsewhere = midjourney_server.url.replace("127.0.0.1", "localhost")
+    real = midjourney_server.url
+
+    def moved(response: Response) -> Response:
+        body = response.body if isinstance(response.body, bytes) else b""
+        return dataclasses.replace(response, body=body.replace(real.encode(), elsewhere.encode()))
+
+    midjourney_server.script.always(faults.changed("moved", moved), path="/fetch")
+    with Limner.open(house(providers={"mj": section})) as limner, pytest.raises(ResultRefused) as caught:
+        limner.generate("a red apple")
+    record_id = str(caught.value.record_id)
+    named = house(providers={"mj": section | {"allowed_hosts": [elsewhere.removeprefix("http://")]}})
+    assert fetchable_records(named) == [record_id]
+    (found,) = recover(named, fetch=True)
+    assert found.outcome.startswith("1 sealed"), found.outcome
+    with Limner.open(named) as limner:
+        assert len(limner.get(record_id).images) == 1
+    assert len(midjourney_server.ledger.calls("/mj/submit/imagine")) == 1
+    proven(named, record_id)
+
+
+def test_another_format_costs_only_a_names_ending(
+    openai_server: OpenAI,
+    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that answers with JPEG where PNG was asked for: the paid picture is written, over no other file."""
+    monkeypatch.setenv("OPENAI_TEST_KEY", str(openai_server.app.key))
+    sections = {"openai": openai(openai_server, api_key="${OPENAI_TEST_KEY}")}
+    (tmp_path / "limner.yaml").write_text(json.dumps({"providers": sections}), encoding="utf-8")
+    (tmp_path / "b.jpg").write_bytes(b"mine")
+    jpeg = base64.b64encode(encode(plain((64, 64), (200, 9, 9)), "jpeg")).decode()
+    for name, written in (("a", "a.jpg"), ("b", None)):
+        openai_server.script.next(openai_faults.rows({"b64_json": jpeg}))
+        code, out, _ = command("generate", "a red apple", "--output", f"{name}.png", "--json")
+        told = json.loads(out)
+        assert code == 0, out
+        file = Path(told["images"][0]["file"])
+        assert file.name == written or file.name.startswith("b-")
+        assert any("image/jpeg" in warning for warning in told["warnings"])
+        assert command("verify", str(file))[0] == 0
+    assert (tmp_path / "b.jpg").read_bytes() == b"mine"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -18,8 +20,9 @@ from servers import faults
 from servers import openai_faults as vendor
 from servers.openai_server import OpenAIApp
 from servers.pictures import encode, plain
-from servers.script import Fault
+from servers.script import Fault, Usual
 from servers.serving import Server
+from servers.wire import Request, Response
 
 from limner_providers import ImageRequest, PartialImage
 from limner_providers.capabilities import CostRule
@@ -224,6 +227,31 @@ async def test_what_a_stream_may_be_is_read(openai_server: OpenAIServer, make: M
     assert len(answer.images) == 1
 
 
+@pytest.mark.parametrize(("octets", "whole"), [(1, True), (3, False)])
+async def test_a_stream_whose_last_event_lacks_its_empty_line(
+    openai_server: OpenAIServer, make: Make, octets: int, whole: bool
+) -> None:
+    """A paid picture that came whole is taken; one whose JSON is cut is an unknown outcome."""
+
+    async def shortened(request: Request, usual: Usual) -> Response:
+        picture = base64.b64encode(encode(plain((64, 64), (5, 5, 5)))).decode()
+        event = json.dumps({"type": "image_generation.completed", "b64_json": picture})
+        text = f"event: image_generation.completed\ndata: {event}\n"
+        return Response(200, {"content-type": "text/event-stream"}, text[:-octets].encode())
+
+    openai_server.script.next(Fault("shortened", shortened))
+    provider = make(partial_images=1)
+    try:
+        if whole:
+            answer = await provider.generate(APPLE, seeds=[1], on_event=lambda event: None)
+            assert answer.images[0].width == 64
+        else:
+            with pytest.raises(OutcomeUnknown):
+                await provider.generate(APPLE, seeds=[1], on_event=lambda event: None)
+    finally:
+        await provider.close()
+
+
 @pytest.mark.parametrize("openai_server", ["dall-e"], indirect=True)
 async def test_variations_and_addresses_of_the_older_dialect(openai_server: OpenAIServer, make: Make) -> None:
     """A square picture makes others; results at addresses of the configured host are fetched, new prompts kept."""
@@ -248,7 +276,7 @@ async def test_results_at_addresses_are_fetched_from_named_hosts_alone(openai_se
     server = openai_server.app
     name = server._keep(encode(plain((64, 64), (5, 5, 5))), "png", _Base(openai_server.url))  # type: ignore[arg-type]
     provider = make(model="dall-e-2")
-    for address in (name, name.removeprefix(openai_server.url)):
+    for address in (name, name.removeprefix(openai_server.url), f"..{name.removeprefix(openai_server.url)}"):
         openai_server.script.next(vendor.rows({"url": address}))
         assert (await provider.generate(APPLE, seeds=[1])).images[0].width == 64
     openai_server.script.next(vendor.rows({"url": "https://10.0.0.1/x.png?sig=secret-signature"}))

@@ -90,10 +90,12 @@ def error_of(status: int, body: bytes = JSON, *, idempotent: bool = False, **hea
         (500, PAGE, OutcomeUnknown, EngineUnavailable, False),
         (501, JSON, EngineUnavailable, EngineUnavailable, False),
         (502, JSON, OutcomeUnknown, EngineUnavailable, False),
-        (503, PAGE, RateLimited, RateLimited, True),
+        (503, JSON, RateLimited, RateLimited, True),
+        (503, PAGE, OutcomeUnknown, RateLimited, False),
         (504, PAGE, OutcomeUnknown, EngineUnavailable, False),
         (524, JSON, OutcomeUnknown, EngineUnavailable, False),
         (529, JSON, RateLimited, RateLimited, True),
+        (529, PAGE, OutcomeUnknown, RateLimited, False),
     ],
 )
 def test_a_status_means_one_thing(
@@ -196,3 +198,12 @@ def test_a_connection_that_failed_says_why(error: BaseException, shown: str, aga
     assert shown in str(found)
     assert "TOPSECRET" not in str(found)
     assert found.retry_safe is again
+
+
+def test_a_gateways_503_may_be_repeated_only_where_it_says_when() -> None:
+    """Envoy and Heroku say 503 of answers that they lost on the way: the work may be done, and paid for."""
+    lost = error_of(503, b"upstream connect error or disconnect/reset before headers")
+    assert (type(lost), lost.retry_safe, lost.fallback_safe) == (OutcomeUnknown, False, False)
+    busy = error_of(503, PAGE, retry_after="3")
+    assert isinstance(busy, RateLimited)
+    assert (busy.retry_after, busy.retry_safe) == (3.0, True)

@@ -64,10 +64,10 @@ def test_a_parent_that_is_gone_is_about_the_origin() -> None:
 
 
 def test_a_banned_word_is_evidence_and_in_no_message() -> None:
-    """Code 24 is the proxy's moderation, of the input; the word stands in the categories alone."""
+    """Code 24 is the proxy's moderation, of the input; the word stands in `matched` alone."""
     error = refused(submit(24, "可能包含敏感词", promptEn="a gore scene", bannedWord="gore"), provider="mj")
     assert isinstance(error, ModerationBlocked)
-    assert (error.stage, error.categories) == ("input", ("gore",))
+    assert (error.stage, error.categories, error.matched) == ("input", ("banned word",), ("gore",))
     assert "gore" not in str(error)
     assert not error.fallback_safe
 
@@ -127,21 +127,23 @@ def test_work_that_never_began_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "stage", "categories"),
+    ("reason", "stage", "category", "matched"),
     [
-        ("[Banned prompt detected] The word `blood` is banned", "input", ("Banned prompt detected", "blood")),
-        ("可能包含敏感词", "input", ("prompt",)),
-        ("Request cancelled due to output filters", "output", ("prompt",)),
-        ("[Sorry] Our AI moderator thinks this is not okay", None, ("Sorry",)),
+        ("[Banned prompt detected] The word `blood` is banned", "input", "Banned prompt detected", ("blood",)),
+        ("可能包含敏感词", "input", "prompt", ()),
+        ("Request cancelled due to output filters", "output", "prompt", ()),
+        ("[Sorry] Our AI moderator thinks this is not okay", None, "Sorry", ()),
     ],
 )
-def test_moderation_after_acceptance_is_told_apart(reason: str, stage: str | None, categories: tuple[str, ...]) -> None:
-    """Midjourney's own moderation is no failure: it is kept as evidence, with the words it names."""
+def test_moderation_after_acceptance_is_told_apart(
+    reason: str, stage: str | None, category: str, matched: tuple[str, ...]
+) -> None:
+    """Midjourney's own moderation is no failure: it is kept as evidence; words of the prompt are kept apart."""
     task = read_task({"id": "7", "status": "FAILURE", "failReason": reason})
     assert task is not None
     error = failure(task, provider="mj")
     assert isinstance(error, ModerationBlocked)
-    assert (error.stage, error.categories) == (stage, categories)
+    assert (error.stage, error.categories, error.matched) == (stage, (category,), matched)
     assert "blood" not in str(error)
 
 

@@ -96,6 +96,25 @@ def test_moderation_keeps_stage_and_categories_from_details_or_from_the_message(
     assert (parsed.stage, parsed.categories, parsed.may_have_billed) == (None, ("sexual", "self-harm"), False)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "Your request was rejected by the safety system."}',
+        error(
+            "400", message="litellm.BadRequestError: OpenAIException - Your request was rejected by the safety system."
+        ),
+        error("400", message="litellm.ContentPolicyViolationError: ContentPolicyViolation"),
+        error("400", message="upstream said moderation_blocked"),
+        error("400", kind="content_policy_violation"),
+    ],
+)
+def test_a_block_that_a_relay_wrote_anew_stays_a_block(body: bytes) -> None:
+    """LiteLLM's proxy puts "400" in the place of `moderation_blocked`: it is still not fallen back around."""
+    found = refused(400, {}, body, ASKED)
+    assert isinstance(found, ModerationBlocked)
+    assert not found.fallback_safe
+
+
 def test_x_should_retry_false_is_respected() -> None:
     """Even where the status alone would allow another try."""
     body = error("rate_limit_exceeded", message="slow down")
@@ -237,6 +256,16 @@ def test_events_are_the_same_in_whatever_pieces_they_come(cuts: list[int], end: 
         at += cut
     found += [(event.name, event.data) for event in reader.feed(b"\n" if end == b"\r" else b"")]
     assert found == [("a", b"1"), ("message", b"x\ny"), ("message", b"z")]
+
+
+def test_a_streams_last_event_may_lack_its_empty_line() -> None:
+    """What is whole is given, and once; of a stream that ended well there is nothing left."""
+    reader = EventReader()
+    assert list(reader.feed(b"event: a\ndata: 1\n\nevent: b\ndata: 2")) != []
+    last = reader.finish()
+    assert last is not None
+    assert (last.name, last.data) == ("b", b"2")
+    assert reader.finish() is None
 
 
 def target(model: str = "gpt-image-2", dialect: Any = "gpt-image") -> Target:
