@@ -6,6 +6,7 @@ The async client is the only one with logic; the other calls it through a portal
 from __future__ import annotations
 
 import asyncio
+import difflib
 import functools
 import math
 from collections.abc import Callable, Coroutine, Mapping
@@ -121,12 +122,12 @@ class AsyncLimner:
     async def outpaint(
         self,
         image: Any,
+        prompt: str = "",
         *,
         left: int = 0,
         top: int = 0,
         right: int = 0,
         bottom: int = 0,
-        prompt: str = "",
         strength: float | None = None,
         **options: Unpack[Options],
     ) -> ImageResult:
@@ -134,11 +135,11 @@ class AsyncLimner:
 
         Args:
             image: The picture to start from.
+            prompt: What to draw there; may be empty.
             left: Pixels to add on this side, as `top`, `right` and `bottom`; one of them at least.
             top: See `left`.
             right: See `left`.
             bottom: See `left`.
-            prompt: What to draw there; may be empty.
             strength: 0 to 1, how far the result may leave the image.
         """
         margins = {"left": left, "top": top, "right": right, "bottom": bottom}
@@ -146,7 +147,7 @@ class AsyncLimner:
 
     @spelled_out
     async def variation(
-        self, image: Any, *, prompt: str = "", strength: float | None = None, **options: Unpack[Options]
+        self, image: Any, prompt: str = "", *, strength: float | None = None, **options: Unpack[Options]
     ) -> ImageResult:
         """Make images that are like another one.
 
@@ -274,7 +275,9 @@ class AsyncLimner:
             raise ConfigInvalid(f"{min(unknown)!r} is no argument.", remedy=f"Known: {', '.join(HOW)}.")
         provider, model = how.get("provider"), how.get("model")
         if provider is not None and provider not in (known := self._runtime.config.provider_sections()):
-            raise ConfigInvalid(f"provider={provider!r} is not configured.", remedy=f"Use one of: {', '.join(known)}.")
+            unlisted = provider in self._runtime.config.providers
+            why = "is configured, but not in routing.order" if unlisted else "is not configured"
+            raise ConfigInvalid(f"provider={provider!r} {why}.", remedy=f"Use one of: {', '.join(known)}.")
         if model is not None and not (isinstance(model, str) and 0 < len(model) <= 500):
             raise ConfigInvalid(
                 f"model={str(model)[:80]!r} is no model's name.", remedy="Give a text, or leave it out."
@@ -282,6 +285,7 @@ class AsyncLimner:
         strictness = how.get("on_unsupported", "error")
         if strictness not in {"error", "adapt"}:
             raise ConfigInvalid(f"on_unsupported={strictness!r} is not known.", remedy='Use "error" or "adapt".')
+        _check_kinds(request.extra, {n: s.kind for n, s in self._runtime.config.providers.items()})
         context = _context(how.get("context"), self._context)
         return Asked(request, context, provider, model, strictness, _timeout(how.get("timeout")))
 
@@ -365,9 +369,15 @@ async def _request(fields: dict[str, Any]) -> ImageRequest:
     Raises:
         InvalidRequest: A field is wrong.
     """
+    from limner.result import ImageResult
     from limner_providers.types import ImageRequest
 
     fields = {name: value for name, value in fields.items() if value is not None}
+    if isinstance(image := fields.get("image"), ImageResult):
+        raise ConfigInvalid(
+            f"image is a whole result of {len(image.images)} pictures.",
+            remedy="Give one of them, e.g. result.images[0].",
+        )
     # An image of a result is known to the engine that made it by a name of its own.
     origin = getattr(fields.get("image"), "origin", None)
     if origin is not None:
@@ -381,6 +391,27 @@ def _record_id(value: object) -> str:
     if not isinstance(value, str):
         raise ConfigInvalid(f"record_id={value!r} is no text.", remedy="Give the record_id of a result.")
     return value
+
+
+def _check_kinds(extra: Mapping[str, Any], configured: Mapping[str, str]) -> None:
+    """Refuse options for a kind of engine that there is none of: a misspelt one would be read by nobody.
+
+    Raises:
+        ConfigInvalid: There is no such kind.
+    """
+    if not extra:
+        return
+    from limner_providers.registry import provider_kinds
+
+    kinds = {*provider_kinds(), *configured.values()}
+    for name in extra:
+        if name not in kinds:
+            near = configured.get(name) or next(iter(difflib.get_close_matches(name, sorted(kinds), n=1)), None)
+            guess = f"Did you mean {near!r}? " if near else ""
+            raise ConfigInvalid(
+                f"extra.{name[:80]} is for no kind of engine that is known here.",
+                remedy=f"{guess}Kinds: {', '.join(sorted(kinds))}.",
+            )
 
 
 def _timeout(value: object) -> float | None:

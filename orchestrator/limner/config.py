@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from limner.errors import ConfigInvalid
+from limner.errors import ConfigInvalid, PolicyFileError
 from limner.yaml_values import read_values
 
 FILE_NAME = "limner.yaml"
@@ -197,7 +197,10 @@ class _Reader:
 
     def __init__(self, file: Path, data: bytes) -> None:
         self.file = file
-        written, self.places = read_values(data, file=str(file)) if data.strip() else ({}, {})
+        try:
+            written, self.places = read_values(data, file=str(file)) if data.strip() else ({}, {})
+        except PolicyFileError as error:  # the same reader; here it reads no policy
+            raise ConfigInvalid(f"{error}.") from None
         if not isinstance(written, dict):
             raise ConfigInvalid(f"{file} holds no keys and values.", remedy="Write e.g. `providers:`.")
         self.written = written

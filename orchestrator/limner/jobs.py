@@ -27,6 +27,9 @@ class AsyncJob:
         """Whether it has ended, however."""
         return self._running.task.done()
 
+    def __repr__(self) -> str:
+        return f"<AsyncJob {self.record_id}, {'ended' if self.done else 'under way'}>"
+
     async def wait(self) -> ImageResult:
         """Wait for its end, and give its result or raise what it ended with."""
         return await self._running.wait()
@@ -53,6 +56,9 @@ class Job:
     def done(self) -> bool:
         """Whether it has ended, however."""
         return self._core.done
+
+    def __repr__(self) -> str:
+        return f"<Job {self.record_id}, {'ended' if self.done else 'under way'}>"
 
     def wait(self) -> ImageResult:
         """Wait for its end, and give its result or raise what it ended with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,16 @@ class GeneratedImage:
     decision: Decision = field(repr=False)
     origin: ImageOrigin | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Show the picture in a notebook."""
+        if not self.data:
+            return f"<p>image {self.index + 1}: withheld</p>"
+        shown = base64.b64encode(self.data).decode()
+        about = f"image {self.index + 1}, {self.width}×{self.height}" + (
+            "" if self.seed is None else f", seed {self.seed}"
+        )
+        return f'<img src="data:{self.mime};base64,{shown}" alt="{about}" title="{about}" style="max-width: 24em">'
 
     def save(self, path: str | Path) -> Path:
         """Write the bytes exactly as signed, whole or not at all; the folder must exist.
@@ -158,3 +169,9 @@ class ImageResult:
     surplus: tuple[GeneratedImage, ...] = field(default=(), repr=False)
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     adaptations: tuple[Adaptation, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Show the released pictures in a notebook, with the verdict and the record's id."""
+        shown = " ".join(image._repr_html_() for image in (*self.images, *self.surplus))
+        less = f", {len(self.withheld)} withheld" if self.withheld else ""
+        return f"<p>{shown}</p><p>policy {self.decision.verdict.value}{less} · record {self.record_id}</p>"

@@ -31,6 +31,7 @@ from limner_provenance.errors import (
 if TYPE_CHECKING:
     from limner_provenance import AuditLog
     from limner_provenance.credentials import Credentials
+    from limner_provenance.credentials.report import IngredientNode
     from limner_provenance.entries import Entry
 
 Outcome = Literal["good", "bad", "skipped"]
@@ -85,13 +86,18 @@ class Verification:
         model = record.get("model") or {}
         said = {
             "made by": found.software_agent,
-            "weights": f"sha256 {model['sha256'][:16]}…" if model.get("sha256") else None,
+            "weights": f"sha256 {model['sha256']}" if model.get("sha256") else None,
             "source type": (found.digital_source_type or "").rpartition("/")[2],
             "seed": record.get("seed"),
-            "prompt": f"commitment {record['commitments']['prompt'][:16]}…" if "commitments" in record else None,
+            "prompt": f"commitment {record['commitments']['prompt']}" if "commitments" in record else None,
             "written by": found.claim_generator,
         }
         return {name: value for name, value in said.items() if value}
+
+    @property
+    def made_from(self) -> tuple[IngredientNode, ...]:
+        """The pictures that went into this one, each with those that went into it; none of a forgery."""
+        return self.credentials.ingredients if self.states else ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON document."""
@@ -111,10 +117,23 @@ class Verification:
                 "stops_validating": stops.isoformat() if stops else None,
             },
             "states": self.states,
+            "made_from": [_ingredient_json(node) for node in self.made_from],
             "record_id": self.record_id,
             "steps": [vars(s) for s in self.steps],
             "warnings": list(self.warnings),
         }
+
+
+def _ingredient_json(node: IngredientNode) -> dict[str, Any]:
+    return {
+        "title": node.title,
+        "relationship": node.relationship,
+        "state": node.state,
+        "signed_by": node.signed_by,
+        "source_type": (node.digital_source_type or "").rpartition("/")[2] or None,
+        "record_id": (node.record or {}).get("record"),
+        "made_from": [_ingredient_json(child) for child in node.ingredients],
+    }
 
 
 def verify_file(
@@ -130,7 +149,7 @@ def verify_file(
     Raises:
         StorageUnavailable: The file cannot be read.
         ImageUnreadable: It is no whole PNG, JPEG or WebP.
-        ConfigInvalid: The configuration, or the trust file, is wrong.
+        ConfigInvalid: There is no such file, or the configuration or the trust file is wrong.
     """
     from limner_provenance.credentials import read_credentials
 
@@ -160,6 +179,8 @@ def verify_file(
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise ConfigInvalid(f"{path} cannot be read: {error.strerror}.", remedy="Name an image file.") from error
     except OSError as error:
         raise StorageUnavailable(f"{path} cannot be read: {error.strerror}.", remedy="Name an image file.") from error
 

@@ -177,9 +177,31 @@ def _remedy(error: ErrorDetails) -> str:
     return template.format(**context) if template else f"{error['msg']}."
 
 
+_ELSEWHERE = {
+    "steps": "num_inference_steps",
+    "num_steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "sampler": "scheduler",
+    "sampler_name": "scheduler",
+    "width": "size",
+    "height": "size",
+    "denoising_strength": "strength",
+    "num_images": "n",
+    "num_images_per_prompt": "n",
+    "batch_size": "n",
+    "format": "output_format",
+    "images": "references",
+    "init_image": "image",
+    "mask_image": "mask",
+}
+"""What other libraries and servers call these fields."""
+
+
 def _unknown(field: str, known: list[str]) -> InvalidRequest:
     """Refuse a field that does not exist: nothing is dropped silently."""
-    near = difflib.get_close_matches(field, known, n=1)
+    near = [_ELSEWHERE[field]] if field in _ELSEWHERE else difflib.get_close_matches(field, known, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"A request has {', '.join(known)}."
     # The value is not shown: it may be anything, even a key put into the wrong place.
     return InvalidRequest(shorten(field).strip("'\""), "(…)", remedy, problem="is no field of a request.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import audit, generate, init, models, policy, policy_tools, providers, verify
+from limner.cli import audit, generate, get, init, models, policy, policy_tools, providers, verify
 
 app = typer.Typer(
     help="One governed, signed, audited way to every image model.",
@@ -43,6 +43,7 @@ def common(
 
 app.command("init")(init.init)
 generate.add_to(app)
+app.command("get")(get.get)
 app.command("verify")(verify.verify)
 app.add_typer(providers.app, name="providers")
 app.command("models")(models.models)

@@ -16,17 +16,18 @@ from limner.cli.results import save, show, show_json
 
 Image = Annotated[Path, typer.Argument(help="The picture to start from: PNG, JPEG or WebP.", metavar="IMAGE")]
 Strength = Annotated[float | None, typer.Option(help="0 to 1: how far the result may leave the image.")]
-About = Annotated[str, typer.Option("--prompt", help="What to draw; may be left out.")]
+About = Annotated[str, typer.Argument(help="What to draw; may be left out.", metavar="PROMPT", show_default=False)]
+Prompt = Annotated[str, typer.Argument(help="What to draw.", metavar="PROMPT")]
 
 
-def _generate(prompt: Annotated[str, typer.Argument(help="What to draw.")]) -> Mapping[str, Any]:
+def _generate(prompt: Prompt) -> Mapping[str, Any]:
     """Make images from a prompt: judged by policy, signed with Content Credentials, recorded in the audit log."""
     return {"prompt": prompt}
 
 
 def _edit(
     image: Image,
-    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    prompt: Prompt,
     mask: Annotated[
         Path | None, typer.Option(help="A picture as large as the image: white changes, black stays.", metavar="FILE")
     ] = None,
@@ -38,11 +39,11 @@ def _edit(
 
 def _outpaint(
     image: Image,
+    prompt: About = "",
     left: Annotated[int, typer.Option(min=0, help="Pixels to add on the left.")] = 0,
     top: Annotated[int, typer.Option(min=0, help="Pixels to add above.")] = 0,
     right: Annotated[int, typer.Option(min=0, help="Pixels to add on the right.")] = 0,
     bottom: Annotated[int, typer.Option(min=0, help="Pixels to add below.")] = 0,
-    prompt: About = "",
     strength: Strength = None,
 ) -> Mapping[str, Any]:
     """Draw beyond an image's sides."""
@@ -57,8 +58,8 @@ def _variation(image: Image, prompt: About = "", strength: Strength = None) -> M
 
 def _upscale(
     image: Image,
-    scale: Annotated[float | None, typer.Option(help="How many times, above 1, to 8; else as the engine does.")] = None,
     prompt: About = "",
+    scale: Annotated[float | None, typer.Option(help="How many times, above 1, to 8; else as the engine does.")] = None,
     strength: Strength = None,
 ) -> Mapping[str, Any]:
     """Make an image larger."""
@@ -80,12 +81,13 @@ def add_to(app: typer.Typer) -> None:
 def _carry_out(task: str) -> Callable[[typer.Context, Mapping[str, Any], RequestOptions], None]:
     def carry_out(context: typer.Context, own: Mapping[str, Any], options: RequestOptions) -> None:
         from limner import Limner
+        from limner.cli.origins import with_origin
 
         fields = options.fields()
-        _check_output(options.output)
+        check_output(options.output)
         with Limner.open(context.obj, context=options.claims()) as limner, _progress(quiet=options.as_json) as told:
-            result = getattr(limner, task)(**own, **fields, on_progress=told)
-        files = save(result, options.output)
+            result = getattr(limner, task)(**with_origin(limner, own), **fields, on_progress=told)
+        files = save(result, options.output, surplus=options.surplus)
         if options.as_json:
             show_json(result, files)
         else:
@@ -94,7 +96,7 @@ def _carry_out(task: str) -> Callable[[typer.Context, Mapping[str, Any], Request
     return carry_out
 
 
-def _check_output(output: Path | None) -> None:
+def check_output(output: Path | None) -> None:
     """Refuse before anything is spent what could not be written afterwards."""
     from limner.errors import ConfigInvalid, StorageUnavailable
 

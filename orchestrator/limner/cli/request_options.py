@@ -65,6 +65,9 @@ class RequestOptions:
     output: Annotated[
         Path | None, typer.Option(help="File to write; with several images a number is put before its ending.")
     ] = None
+    surplus: Annotated[
+        bool, typer.Option("--surplus", help="Write also the images beyond --n that an engine gives with the others.")
+    ] = False
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the plan, the attempts and each rule that spoke.")
     ] = False

@@ -103,7 +103,8 @@ async def _unsupported(
 ) -> UnsupportedRequest:
     unmet = first.fit.unmet[0]
     field = unmet.field.partition(".")[0]
-    able = await able_to(runtime, what.request, unmet.field, candidates)
+    # An option of one kind means nothing to the others, so they cannot honour it.
+    able = () if field == "extra" else await able_to(runtime, what.request, unmet.field, candidates)
     could = f"It could be honoured by {', '.join(able)}." if able else ""
     if unmet.adaptation is not None and what.on_unsupported == "error":
         could = f'{could} Or say on_unsupported="adapt": {field} becomes {unmet.adaptation.used}.'.strip()

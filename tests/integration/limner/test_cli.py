@@ -83,7 +83,7 @@ def test_a_denied_prompt_is_exit_1(command: Command) -> None:
         (("generate", "red apple", "--output", "a.gif"), ".gif"),
         (("generate", "red apple", "--output", "a.png", "--format", "webp"), "--format"),
         (("generate", "red apple", "--n", "many"), "--n"),
-        (("generate",), "prompt"),
+        (("generate",), "PROMPT"),
         (("generat", "red apple"), "generate"),
         (("verify", "a.png", "--colour"), "--colour"),
         (("audit", "verify", "--checkpoint", "missing"), "missing"),
@@ -119,7 +119,7 @@ def test_wrong_files_are_exit_2(command: Command, tmp_path: Path, text: str, say
 
 
 def test_verify_says_no_with_exit_1_and_cannot_with_3(command: Command, tmp_path: Path) -> None:
-    """A changed file and one without credentials are answers; a truncated or missing one could not be looked at."""
+    """A changed file and one without credentials are answers; a truncated one could not be looked at, none is wrong input."""
     assert command("generate", "red apple", "--seed", "7", "--output", "a.png")[0] == 0
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "changed.png").write_bytes(data[:-40] + bytes([data[-40] ^ 1]) + data[-39:])
@@ -129,7 +129,7 @@ def test_verify_says_no_with_exit_1_and_cannot_with_3(command: Command, tmp_path
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     assert command("verify", "plain.png")[0] == 1
     assert command("verify", "short.png")[0] == 3
-    assert command("verify", "missing.png")[0] == 3
+    assert command("verify", "missing.png")[0] == 2
     assert command("verify", "changed.png")[0] in {1, 3}
     _, out, _ = command("verify", "plain.png", "--json")
     assert document(out)["verdict"] == "absent"

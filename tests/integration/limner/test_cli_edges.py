@@ -94,7 +94,7 @@ def test_init_that_fails_leaves_nothing(command: Command, monkeypatch: pytest.Mo
     ("arguments", "says"),
     [
         (("generate", "red", "--n", "two"), "--n"),
-        (("generate",), "prompt"),
+        (("generate",), "PROMPT"),
         (("nonsense",), "nonsense"),
         (("audit", "verify", "--log-key", "foo"), "--log-key 'foo'"),
         (("audit", "verify", "--checkpoint", "limner.yaml"), "no signed checkpoint"),

@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Callable[[str], None]:
     [
         (("edit", "in.png", "a red apple", "--strength", "0.5"), "64x48"),
         (("edit", "in.png", "a red apple", "--mask", "mask.png"), "64x48"),
-        (("outpaint", "in.png", "--right", "16", "--prompt", "sea"), "80x48"),
+        (("outpaint", "in.png", "sea", "--right", "16"), "80x48"),
         (("variation", "in.png"), "64x48"),
         (("upscale", "in.png", "--scale", "2"), "128x96"),
         (("generate", "a red apple", "--reference", "in.png:style", "--aspect-ratio", "2:1"), None),

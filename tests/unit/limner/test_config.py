@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limner.config import Config, load_config
-from limner.errors import ConfigInvalid, PolicyFileError, exit_code
+from limner.errors import ConfigInvalid, exit_code
 
 
 def written(folder: Path, text: str) -> Path:
@@ -72,7 +72,7 @@ def test_wrong_keys_and_values_name_their_place(tmp_path: Path, text: str, place
 @pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: &x 1\nb: *x\n", "\ta: 1\n", "%YAML 1.1\n---\na: 1\n"])
 def test_what_is_no_plain_yaml_is_refused(tmp_path: Path, text: str) -> None:
     """Duplicate keys, anchors, tabs and directives are errors, exit code 2."""
-    with pytest.raises(PolicyFileError) as caught:
+    with pytest.raises(ConfigInvalid) as caught:
         load_config(written(tmp_path, text))
     assert exit_code(caught.value) == 2
 
