@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limner.cli import audit_evidence
 from limner.cli.output import emit_json, err, out, paint, plain, report_json, show_report, table
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
 
 app = typer.Typer(help="Verify, read and recover the audit log.", no_args_is_help=True)
+
+app.command("evidence")(audit_evidence.evidence)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -36,7 +39,7 @@ def verify(
     from limner.reading import open_log
     from limner_provenance.audit import verify as verify_log
 
-    note = _checkpoint_file(checkpoint) if checkpoint is not None else None
+    note = checkpoint_file(checkpoint) if checkpoint is not None else None
     if log_key is not None:
         _check_log_key(log_key)
     console = err()
@@ -61,7 +64,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _checkpoint_file(file: Path) -> str:
+def checkpoint_file(file: Path) -> str:
     """Read a checkpoint kept elsewhere; a file that is none says nothing about the log, so it is wrong input."""
     from limner.errors import ConfigInvalid
     from limner_provenance.checkpoint import parse_unverified
