@@ -82,9 +82,7 @@ class Work:
             if self._done_before:  # to ask again, or somebody else, would be paid on top of it
                 error.retry_safe, error.may_have_billed = False, True
             raise
-        with anyio.CancelScope(shield=True):  # it is paid for: who gives up now still gets it into his record
-            answer = await self._answer(task, plan)
-        return answer
+        return await self._answer(task, plan)
 
     async def _carried_out(self, plan: Plan) -> Task:
         state, job = self._proxy.new_state(), None
@@ -201,9 +199,10 @@ class Work:
         self._warnings.append("the proxy gave the pictures of an earlier task of the very same work")
 
     async def _answer(self, task: Task, plan: Plan | None) -> ProviderAnswer:
-        with _Clock(self._timings, "fetch"):
-            images, said = await self._results.fetch(task, self._request, self._deadline)
-        seed = str(plan.seed) if plan is not None and plan.seed is not None else await self._seed(task)
+        with anyio.CancelScope(shield=True):  # it is paid for: who gives up now still gets it into his record
+            with _Clock(self._timings, "fetch"):
+                images, said = await self._results.fetch(task, self._request, self._deadline)
+            seed = str(plan.seed) if plan is not None and plan.seed is not None else await self._seed(task)
         self._warnings += said
         self._warnings += _notes(plan, dialog=self._dialog_opened) if plan is not None else ()
         if self._teller.trouble is not None:
