@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from limner_policy.conditions import Condition, EvidenceAtLeast, FactIn, Terms, Together, walk
+from limner_policy.licences.book import embedded_book
+from limner_policy.licences.checking import remarks
+from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.pack import Pack, Rule
 from limner_policy.safety import unsafe
 from limner_policy.tools import logic
@@ -68,6 +71,7 @@ def _of_pack(pack: Pack, setting: Setting) -> Iterator[Finding]:
     if pack.organisation:
         what = "what the organisation claims of itself"
         yield from _age(pack.file, lines.of("organisation"), what, pack.organisation.as_of, setting)
+    yield from _licence_facts(pack, setting)
     for one in pack.lists:
         yield from _list_age(pack, one, lines.of("lists", one.name), setting)
     yield from _unused(pack, lines)
@@ -98,6 +102,22 @@ def _age(file: str, line: int, what: str, read: str | None, setting: Setting, *,
     if days < 0:
         told = f"{what} is of {read}, which is still to come"
         yield Finding(file, line, rule, "read-later", told, "Write the day on which it was looked at")
+
+
+def _licence_facts(pack: Pack, setting: Setting) -> Iterator[Finding]:
+    """Facts are looked at only where a rule of the pack rests on them."""
+    asking = next((r for r in pack.rules for node in walk(r.when) if isinstance(node, LicenceCondition)), None)
+    if asking is None:
+        return
+    old = {
+        one.row
+        for one in remarks(embedded_book(), setting.today, max_age_days=setting.stale_days)
+        if one.what == "stale"
+    }
+    if old:
+        told = f"{len(old):,} rows of the licence facts were read more than {setting.stale_days:,} days ago"
+        remedy = "See `limner policy licence --list`, and read the licences that you rely on again"
+        yield Finding(pack.file, asking.lines[0], asking.id, "stale-source", told, remedy, note=True)
 
 
 def _list_age(pack: Pack, one: WordList, line: int, setting: Setting) -> Iterator[Finding]:

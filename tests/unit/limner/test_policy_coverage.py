@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from limner_policy.example_checks import check_examples
 from limner_policy.loading import load_pack_bytes, load_packs
+from limner_policy.matching import Matcher
 from limner_policy.pack import Pack
 from limner_policy.tools.coverage import coverage
 from limner_policy.tools.mutants import mutants
@@ -50,6 +52,7 @@ rules:
 """
 DATES = """\
       - {prompt: a sword, as_of: "2026-05-31T23:59:59Z", expect: allow}
+      - {prompt: a sword, as_of: "2026-06-01T00:00:00Z", expect: deny}
       - {prompt: a sword, as_of: "2026-08-31T23:59:59Z", expect: deny}
       - {prompt: a sword, as_of: "2026-09-01T00:00:00Z", expect: allow}
   - id: R-2
@@ -149,6 +152,21 @@ def test_long_lists_are_thinned_in_runs_unless_every_word_is_wanted() -> None:
     rule = load(PACK.replace("[sword, lance]", f"[{words}]")).rules[0]
     assert sum(one.kind == "term" for one in mutants(rule)) == 7
     assert sum(one.kind == "term" for one in mutants(rule, every_word=True)) == 20
+
+
+def test_a_change_is_noticed_exactly_where_the_whole_changed_pack_fails_an_example() -> None:
+    """Judging changes apart gives what loading each changed pack whole and running its examples gives."""
+    pack = load(PACK.replace("  - id: R-2\n", DATES))
+    for rule, found in (
+        (rule, [one for one in mutate(coverage(pack)).changes if one.rule == rule.id]) for rule in pack.rules
+    ):
+        for mutant, one in zip(mutants(rule), found, strict=True):
+            rules = tuple(mutant.rule if other is rule else other for other in pack.rules)
+            left = tuple(other for other in rules if other)
+            whole = dataclasses.replace(pack, rules=left, matcher=Matcher(other.when for other in left))
+            # Examples of a rule that was dropped are gone with it, so they are looked at beside the whole pack.
+            fails = bool(check_examples(whole)) or (mutant.rule is None and bool(rule.examples))
+            assert fails is (one.noticed_by is not None), mutant.what
 
 
 def test_an_example_that_fails_already_notices_nothing() -> None:

@@ -188,6 +188,16 @@ def test_sources_lists_and_claims_age() -> None:
     assert ("stale-source", 9) not in {(f.kind, f.line) for f in found(given_pack, stale_days=800)}
 
 
+def test_old_licence_facts_are_a_note_where_a_rule_rests_on_them() -> None:
+    """A rule about licences is told that the facts behind it are old; other rules are not."""
+    asks = rule(when="{licence: {forbids: commercial_use}}", stage="candidate", more=GOOD)
+    later = date(2028, 1, 1)
+    told = [f for f in found(pack(asks), today=later) if "licence facts" in f.message]
+    assert [(f.kind, f.note, f.rule) for f in told] == [("stale-source", True, "R-1")]
+    assert not [f for f in found(pack(asks)) if "licence facts" in f.message]
+    assert not [f for f in found(pack(rule(more=GOOD)), today=later) if "licence facts" in f.message]
+
+
 def test_an_unsafe_pack_and_a_rule_without_examples() -> None:
     """A pack that can refuse nothing is a finding at its rules; so is a rule without examples."""
     bare = pack(rule(mode="audit"))
