@@ -154,6 +154,24 @@ def test_the_maker_writes_a_list_that_the_detector_reads(tmp_path: Path, capsys:
     assert "torn.png is no whole picture" in shown.err
 
 
+def test_crops_find_the_middle_of_a_listed_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list made with --crops finds a copy that lost 12 % or 25 % of each side; one made without does not."""
+    PICTURES[4].save(tmp_path / "a.png")
+    found = {}
+    for flag in ([], ["--crops"]):
+        assert phash.main([str(tmp_path), *flag]) == 0
+        rows = capsys.readouterr().out.splitlines()[1:]
+        found[len(rows)] = NearDuplicateDetector().with_lists({"works": listed(*(row[:64] for row in rows))})
+    assert set(found) == {1, 1 + len(phash.CROPS)}
+    side = PICTURES[4].width
+    for share in (0.12, 0.25):
+        cut = round(side * share / 2)
+        part = np.asarray(PICTURES[4].crop((cut, cut, side - cut, side - cut)))
+        plain, cropped = (float(found[count].score([part])[0][0].score or 0) for count in sorted(found))
+        assert plain < 0.6
+        assert cropped > 0.8
+
+
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--help"], ["no such folder"]])
 def test_the_maker_refuses_wrong_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
