@@ -119,7 +119,7 @@ def test_wrong_files_are_exit_2(command: Command, tmp_path: Path, text: str, say
 
 
 def test_verify_says_no_with_exit_1_and_cannot_with_3(command: Command, tmp_path: Path) -> None:
-    """A changed file and one without credentials are answers; a truncated one could not be looked at, none is wrong input."""
+    """A changed or unsigned file is an answer, a truncated one cannot be looked at, a missing one is wrong input."""
     assert command("generate", "red apple", "--seed", "7", "--output", "a.png")[0] == 0
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "changed.png").write_bytes(data[:-40] + bytes([data[-40] ^ 1]) + data[-39:])
