@@ -23,7 +23,7 @@ EFFECTS: dict[str, str] = {
     "tightened": "stricter than before",
     "loosened": "milder than before",
     "both": "stricter in some cases and milder in others",
-    "not told": "changed; whether stricter or milder cannot be told by machine",
+    "not told": "whether stricter or milder cannot be told by machine",
     "same": "decides as before",
 }
 

@@ -98,7 +98,7 @@ a { color: var(--accent); text-decoration: none; }
 .allow_with_duties { background: var(--duties); } .allow { background: var(--allow); }
 .quiet { background: none; color: var(--soft); border: 1px dashed var(--soft); }
 .warn { border-left: 3px solid var(--review); padding-left: .7rem; }
-.sign td { height: 3.2rem; vertical-align: bottom; }
+.sign { table-layout: fixed; } .sign td { height: 3.2rem; vertical-align: bottom; }
 .plus { color: var(--allow); } .tilde { color: var(--ink); }
 .minus { color: var(--deny); text-decoration: line-through; }
 .mark { display: inline-block; width: 1.1rem; font-weight: 700; text-indent: 0; }

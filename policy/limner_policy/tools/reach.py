@@ -235,6 +235,10 @@ def as_strict(strict: Rule, mild: Rule) -> bool | None:
     """
     if strict.stage != mild.stage:
         return False
+    if shape(strict.when) == shape(mild.when):
+        # The same condition needs no worlds, however many it has.
+        truths = [TRUE] if can(mild.when, UNKNOWN) is False else [TRUE, UNKNOWN]
+        return all(_reaches(_asked(strict, truth), _asked(mild, truth)) for truth in truths)
     try:
         return not any(_escapes(strict, mild))
     except _TooMany:

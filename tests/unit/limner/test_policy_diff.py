@@ -192,3 +192,17 @@ def test_the_lines_name_versions_and_count() -> None:
     first, second, *_ = lines(_changes())
     assert first.startswith("t: 1 (")
     assert second == "  rules: 1 changed both ways"
+
+
+def test_a_condition_of_very_many_cases_is_compared_in_bounded_time() -> None:
+    """Where cases are too many, an outcome is still compared, and of a changed condition nothing is claimed."""
+    facts = ("region", "audience", "purpose", "tenant", "project")
+    parts = [", ".join(f"{{{fact}: {{in: [{part}{i} , z]}}}}" for i, fact in enumerate(facts)) for part in "abcdef"]
+    when = f"{{all: [{', '.join(f'{{any: [{part}]}}' for part in parts)}]}}"
+    text = OLD[: OLD.index("  - id: R-1")] + OLD[OLD.index("  - id: R-2") :].replace(
+        "{entity: {list: rivals, near: [logo], within: 6}}", when
+    )
+    assert change("then: {verdict: review}", "then: {verdict: deny}", text).effect == "tightened"
+    found = change("[a0 , z]", "[a0 , y]", text)
+    assert found.effect == "not told"
+    assert "~ the region added (1): y" in told(found)
