@@ -175,9 +175,9 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "turned by 2°": lambda image: image.rotate(2),
     "turned by 10°": lambda image: image.rotate(10),
     "cropped by 2 %": lambda image: cropped(image, 0.02),
-    "cropped by 5 %": lambda image: cropped(image, 0.05),
-    "cropped by 10 %": lambda image: cropped(image, 0.10),
-    "cropped by 25 %": lambda image: cropped(image, 0.25),
+    "cropped by 8.5 %": lambda image: cropped(image, 0.085),
+    "cropped by 23.5 %": lambda image: cropped(image, 0.235),
+    "10 % off the left": lambda image: image.crop((image.width // 10, 0, *image.size)),
     "text over a fifth": lettered,
 }
 

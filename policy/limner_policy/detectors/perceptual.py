@@ -62,7 +62,7 @@ def to_hex(bits: Bits) -> str:
     return bits.tobytes().hex()
 
 
-def distances(found: Bits, known: Bits) -> npt.NDArray[np.int64]:
+def distances(found: Bits, known: Bits) -> npt.NDArray[np.uint16]:
     """Hamming distances of hashes.
 
     Args:
@@ -70,13 +70,13 @@ def distances(found: Bits, known: Bits) -> npt.NDArray[np.int64]:
         known: uint8, shape (n, 32).
 
     Returns:
-        int64, shape (m, n), 0…256.
+        uint16, shape (m, n), 0…256.
     """
     import numpy as np
 
     left, right = (np.ascontiguousarray(one).view(np.uint64) for one in (found, known))
     # Word by word: a table of all pairs and words together would not stay in the processor's cache.
-    total = np.zeros((len(left), len(right)), dtype=np.int64)
+    total = np.zeros((len(left), len(right)), dtype=np.uint16)
     for word in range(left.shape[1]):
         total += np.bitwise_count(left[:, word, None] ^ right[None, :, word])
     return total
