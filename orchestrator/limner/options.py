@@ -67,7 +67,8 @@ TEXT = """
             num_inference_steps: Denoising steps; None: the model's own.
             guidance_scale: How strictly to follow the prompt; None: the model's own.
             scheduler: A scheduler's name; None: the model's own.
-            references: Pictures that the new one shall resemble, each `{"image": …, "use": "style", "weight": 1.0}`.
+            references: Pictures that the new one shall resemble, each bare or as `{"image": …, "use": "style",
+                "weight": 1.0}`.
             control: Pictures that lay down structure (ControlNet), each `{"image": …, "kind": "canny"}`.
             lora: LoRAs, each `{"name": …, "weight": 0.8}`.
             background: `transparent`, `opaque` or `auto`.

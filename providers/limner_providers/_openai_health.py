@@ -50,7 +50,8 @@ async def look(caller: Caller, *, model: str | None, vendor: bool, secrets: tupl
     if vendor and model is not None and model not in ends:
         missing = (f"the model {shorten(model)} is not among those that this key may use",)
     until = ends.get(model or "")
-    detail = f"{len(names)} image models" if vendor else f"{len(names)} models"
+    word = "model" if len(names) == 1 else "models"
+    detail = f"{len(names)} {'image ' if vendor else ''}{word}"
     if isinstance(until, str) and len(until) == 10:
         detail += f"; {model} is switched off on {until}"
     return Health(latency=latency, detail=detail, models=tuple(names[:_MOST_NAMES]), missing=missing)

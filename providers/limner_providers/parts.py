@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -23,6 +24,8 @@ class _Part(BaseModel):
 class Reference(_Part):
     """A picture that the new one shall resemble (IP-Adapter, `--cref`, `--sref`, an edit's further images).
 
+    In a request a bare picture is one as well: `references=["a.png"]`.
+
     Attributes:
         image: the picture; a path, bytes, a Pillow image or an image of a result.
         use: what is taken from it: all of it (`image`), its `style`, or the `character` it shows.
@@ -32,6 +35,11 @@ class Reference(_Part):
     image: Picture
     use: ReferenceUse = "image"
     weight: Annotated[Number, Field(ge=0, le=2)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, given: Any) -> Any:
+        return given if isinstance(given, Mapping | Reference) else {"image": given}
 
 
 class ControlImage(_Part):

@@ -44,7 +44,7 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     from limner.cli import usage
     from limner.cli.app import app
-    from limner.cli.output import err, fail
+    from limner.cli.output import emit_json, err, fail
     from limner.errors import EVERY
 
     as_json = "--json" in argv
@@ -55,7 +55,11 @@ def _run(argv: list[str]) -> int:
     except usage.KIND as error:
         return usage.show(error, as_json=as_json)
     if code == _INTERRUPTED:
-        err().print("Stopped. What an engine was already asked for is finished and kept: see `limner audit show`.")
+        says = "Stopped. What an engine was already asked for is finished and kept: see `limner audit show`."
+        if as_json:
+            emit_json({"error": "Interrupted", "message": says, "record_id": None, "exit_code": code})
+        else:
+            err().print(f"{says} Then `limner get RECORD` writes it.")
     return code if isinstance(code, int) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from limner import Config, ImageRequest, Limner
+from limner import Config, ImageRequest, ImageResult, Limner
 from limner.errors import ConfigInvalid, InvalidRequest, UnsupportedRequest
 
 Command = Callable[..., tuple[int, str, str]]
@@ -23,6 +25,11 @@ def documents(found: tuple[int, str, str]) -> dict[str, Any]:
     assert code == 0, out + err
     made: dict[str, Any] = json.loads(out)
     return made
+
+
+def pixels(result: ImageResult) -> bytes:
+    """Give the first image without its credentials, which name its own record."""
+    return Image.open(io.BytesIO(result.images[0].data)).tobytes()
 
 
 def test_the_prompt_follows_the_picture_in_every_task(limner: Limner) -> None:
@@ -72,6 +79,17 @@ def test_a_provider_outside_the_order_is_said_to_be_so(house: Callable[..., Conf
             limner.generate("red apple", provider="two")
         with pytest.raises(ConfigInvalid, match="'three' is not configured"):
             limner.generate("red apple", provider="three")
+
+
+def test_a_reference_can_be_a_bare_picture(limner: Limner) -> None:
+    """A list of pictures is enough; it is the same request as the long form, and no picture is named as such."""
+    one = limner.generate("red apple", seed=7).images[0]
+    bare = limner.generate("red apple", seed=7, references=[one, one.data])
+    spelled = limner.generate("red apple", seed=7, references=[{"image": one}, {"image": one.data}])
+    alone = limner.generate("red apple", seed=7)
+    assert pixels(bare) == pixels(spelled) != pixels(alone)
+    with pytest.raises(InvalidRequest, match=r"references\.0\.image=\(int\) is no picture"):
+        limner.generate("red apple", references=[3])
 
 
 def test_results_and_jobs_show_themselves(limner: Limner) -> None:
@@ -146,8 +164,6 @@ def test_a_file_of_an_engine_that_keeps_its_pictures_can_be_worked_on(
     (tmp_path / "limner.yaml").write_text(f"providers: {{mj: {{{section}}}}}\n", encoding="utf-8")
     assert command("generate", "red apple", "--output", "g.png", "--surplus")[0] == 0
     assert command("upscale", "g-2.png", "--output", "big.png")[0] == 0
-    from PIL import Image
-
     Image.open(tmp_path / "g-2.png").save(tmp_path / "copy.png")
     code, _, err = command("upscale", "copy.png")
     assert (code, "made itself" in err) == (2, True)
