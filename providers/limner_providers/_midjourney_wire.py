@@ -26,6 +26,7 @@ from limner_providers.errors import (
 
 ACCEPTED, EXISTED, IN_QUEUE = 1, 21, 22
 _NOT_FOUND, _INVALID, _QUEUE_FULL, _BANNED = 3, 4, 23, 24
+_MOST_SINGLES = 16  # a grid has four; each is fetched, so a list without end must not be believed
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PERCENT = re.compile(r"(\d{1,3})\s*%")
 _TITLE = re.compile(r"\s*\[([A-Za-z0-9 _'-]{1,60})\]")
@@ -258,7 +259,7 @@ def _urls(value: Any) -> tuple[str, ...]:
     """Read the single pictures' addresses, which come as objects with `url` or as plain texts."""
     if not isinstance(value, list):
         return ()
-    found = (_text(one.get("url")) if isinstance(one, dict) else _text(one) for one in value)
+    found = (_text(one.get("url")) if isinstance(one, dict) else _text(one) for one in value[:_MOST_SINGLES])
     return tuple(url for url in found if url)
 
 

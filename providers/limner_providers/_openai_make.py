@@ -26,6 +26,7 @@ from limner_providers.errors import GenerationFailed, ProviderError
 from limner_providers.types import MIME, ImageRequest
 
 _LEAST_FETCH = 30.0  # seconds for fetching a result that is paid, however late it is
+_MOST_SURPLUS = 10  # pictures beyond those asked for: a server that gives more is broken, or wants our memory
 _TOLD = ("size", "quality", "background", "output_format")
 _NEVER_TOLD = frozenset({"prompt", "model", "n", "user", "safety_identifier", "stream", "response_format"})
 
@@ -57,6 +58,8 @@ async def answer_of(received: Received, order: Order, started: float) -> Provide
     Raises:
         ProviderError: not one picture could be taken; the first one's error.
     """
+    came, most = len(received.rows), order.request.n + _MOST_SURPLUS
+    del received.rows[most:]
     with anyio.CancelScope(shield=True):  # they are paid for: who gives up now still gets them into his record
         taken = await _pictures(received, order)
     pictures = [(row, found) for row, found in zip(received.rows, taken, strict=True) if isinstance(found, Picture)]
@@ -77,6 +80,7 @@ async def answer_of(received: Received, order: Order, started: float) -> Provide
             *order.warnings,
             *received.warnings,
             *_shortfall(order, len(pictures), failures),
+            *([f"{came} results came, of which {most} were looked at"] if came > most else ()),
             *_differences(order, [picture for _, picture in pictures]),
             *bill.warnings,
         ),

@@ -265,12 +265,14 @@ def _references(able: Capabilities, request: ImageRequest) -> Iterator[Unmet]:
 def _output(able: Capabilities, request: ImageRequest) -> Iterator[Unmet]:
     if request.output_format not in able.output_formats:
         formats = ", ".join(able.output_formats)
-        changes = {"output_format": able.output_formats[0], "output_compression": None}
         used = able.output_formats[0]
+        changes = {"output_format": used}
         adaptation = Adaptation(field="output_format", asked=request.output_format, used=used, changes=changes)
         why = f"it answers in {formats}."
         yield _unmet("output_format", request.output_format, why, f"Choose from {formats}.", adaptation)
-    elif request.output_compression is not None and not able.output_compression:
+    else:
+        used = request.output_format
+    if request.output_compression is not None and (used == "png" or not able.output_compression):
         yield _unmet("output_compression", request.output_compression, "it takes none.", "Leave it out.")
     for field, value, words in (
         ("background", request.background, able.backgrounds),

@@ -137,6 +137,17 @@ async def test_fewer_pictures_are_kept_and_told(openai_server: OpenAIServer, mak
     assert "2 of 3 pictures came" in answer.warnings
 
 
+async def test_results_without_end_are_not_all_taken(openai_server: OpenAIServer, make: Make) -> None:
+    """Ten thousand rows cost neither our memory nor that many calls to strangers; how many came is told."""
+    picture = base64.b64encode(encode(plain((16, 16), (9, 9, 9)))).decode()
+    openai_server.script.next(vendor.rows(*[{"b64_json": picture}] * 10_000))
+    provider = make()
+    answer = await provider.generate(APPLE, seeds=[1])
+    await provider.close()
+    assert len(answer.images) == 11
+    assert "10000 results came, of which 11 were looked at" in answer.warnings
+
+
 async def test_one_broken_picture_costs_no_other(openai_server: OpenAIServer, make: Make) -> None:
     """HTML, a bomb's header and broken base64 beside a good picture."""
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\2\0\0\0" + bytes(4)

@@ -266,3 +266,15 @@ def test_strictly_nothing_changes_and_the_same_things_are_named(engine: Capabili
     assert list(found.unmet) == engine.unmet(request)
     assert request.prompt not in {one.value for one in found.unmet}
     assert all(one.why.endswith(".") and one.remedy.endswith(".") for one in found.unmet)
+
+
+def test_a_quality_that_goes_with_its_format_is_listed() -> None:
+    """JPEG at 40 that becomes PNG loses its 40: that is a change of its own; where JPEG becomes WebP it stays."""
+    request = ImageRequest(prompt="x", output_format="jpeg", output_compression=40)
+    lost = adapted(able(output_formats=("png",)), request)
+    assert [(a.field, a.used) for a in lost.adaptations] == [
+        ("output_format", "png"), ("output_compression", "left out"),
+    ]  # fmt: skip
+    kept = adapted(able(output_formats=("webp",)), request)
+    assert [a.field for a in kept.adaptations] == ["output_format"]
+    assert kept.request.output_compression == 40

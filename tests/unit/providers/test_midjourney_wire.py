@@ -189,3 +189,10 @@ def test_addresses_are_read_in_both_shapes_and_shown_in_no_repr() -> None:
     assert task.image_urls == ("https://a/1?hm=s3cret", "https://a/2")
     assert "s3cret" not in repr(task)
     assert "secret words" not in repr(task)
+
+
+def test_a_list_of_singles_without_end_is_not_believed() -> None:
+    """Each address is fetched, so a proxy could make us ask ten thousand hosts."""
+    task = read_task({"id": "7", "imageUrls": [f"https://a/{i}" for i in range(10_000)]})
+    assert task is not None
+    assert len(task.image_urls) == 16
