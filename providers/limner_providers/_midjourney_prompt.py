@@ -19,7 +19,7 @@ from limner_providers.errors import UnsupportedRequest
 _DASHES = "\u002d\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d"
 _LONG = "\u2012\u2013\u2014\u2015\u2e3a\u2e3b"  # what a keyboard makes of two hyphens
 _INVISIBLE = "\u115f\u1160\u3164\uffa0"
-_SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _URL = re.compile(r"(?i)h\s?t\s?t\s?p\s?s?\s?:\s?/\s?/")
 _BRACES = re.compile(r"[{}]")
 _REMEDIES = {

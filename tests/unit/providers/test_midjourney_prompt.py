@@ -99,6 +99,12 @@ def test_a_prompt_becomes_one_line() -> None:
     assert cleaned("  a\r\nb\tc\u2028d\x07e  ") == "a b c d e"
 
 
+def test_control_characters_between_dashes_are_spaces() -> None:
+    """What a reader might leave out must not bring two hyphens together."""
+    for character in ("\x01", "\x7f", "\x80", "\x8d", "\x9f"):
+        assert cleaned(f"cat -{character}-v 5") == "cat - -v 5"
+
+
 def test_the_negative_prompt_is_told_by_its_name() -> None:
     """An error names the field that has to be changed."""
     with pytest.raises(UnsupportedRequest) as caught:
