@@ -1,15 +1,14 @@
-"""Finds detectors by name: the built-in ones without scanning, others by the entry-point group `limner.detectors`.
+"""Finds detectors by name: the built-in ones, and others by the entry-point group `limner.detectors`.
 
 Knows names and import paths, not what detectors do.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
 
+from limner_policy.detectors import credentials
 from limner_policy.detectors.base import Detector
 from limner_policy.errors import DetectorError
 
@@ -25,14 +24,14 @@ def load_detectors(names: Iterable[str]) -> tuple[Detector, ...]:
     """Make the detectors of these names, sorted; no model is loaded yet.
 
     Raises:
-        DetectorError: no installed distribution offers a detector of that name, or what it offers is none.
+        DetectorError: no installed distribution offers a detector of that name, two do, or what is offered is none.
         DetectorUnavailable: an optional dependency is missing; the message names the extra.
     """
     return tuple(_make(name) for name in sorted(set(names)))
 
 
 def _make(name: str) -> Detector:
-    maker = _built_in(name) if name in BUILT_IN else _installed(name)
+    maker = _offered(name).load()
     detector = maker()
     if not isinstance(detector, Detector):
         raise DetectorError(
@@ -46,18 +45,14 @@ def _make(name: str) -> Detector:
     return detector
 
 
-def _built_in(name: str) -> Any:
-    module, _, attribute = BUILT_IN[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def _installed(name: str) -> Any:
-    found: dict[str, EntryPoint] = {}
+def _offered(name: str) -> EntryPoint:
+    """The one that is built in or installed; a distribution cannot put its own in the place of a built-in one."""
     every = entry_points(group=GROUP)
-    for point in every.select(name=name):
-        found[point.value] = point
+    found = {point.value: point for point in every.select(name=name)}
+    if name in BUILT_IN:
+        found.setdefault(BUILT_IN[name], EntryPoint(name, BUILT_IN[name], GROUP))
     if not found:
-        known = ", ".join(sorted({*BUILT_IN, *(point.name for point in every)}))
+        known = ", ".join(sorted({credentials.NAME, *BUILT_IN, *(point.name for point in every)}))
         raise DetectorError(
             f"no detector is called {name!r}.",
             remedy=f"Known: {known}. Install the one that offers it, or correct the rule.",
@@ -65,4 +60,4 @@ def _installed(name: str) -> Any:
     if len(found) > 1:
         places = ", ".join(sorted(found))
         raise DetectorError(f"two detectors are called {name!r}: {places}.", remedy="Uninstall one of them.")
-    return next(iter(found.values())).load()
+    return next(iter(found.values()))

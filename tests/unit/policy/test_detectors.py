@@ -238,7 +238,7 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 
 
 def test_detectors_of_other_distributions_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One entry point of the name is loaded; two different ones, a misnamed one and a non-detector are refused."""
+    """One of the name is loaded; two, one in place of a built-in, a misnamed one and a non-detector are refused."""
 
     def offer(*points: tuple[str, str]) -> None:
         found = EntryPoints(EntryPoint(name, value, registry.GROUP) for name, value in points)
@@ -256,6 +256,9 @@ def test_detectors_of_other_distributions_come_by_entry_point(monkeypatch: pytes
     offer(("brightness", "offered_detectors:Brightness"), ("brightness", "offered_detectors:Number"))
     with pytest.raises(DetectorError, match="two detectors are called"):
         load_detectors(["brightness"])
+    offer(("near-duplicate", "offered_detectors:Brightness"))
+    with pytest.raises(DetectorError, match="two detectors are called 'near-duplicate': limner_policy"):
+        load_detectors(["near-duplicate"])
     offer(("number", "offered_detectors:Number"))
     with pytest.raises(DetectorError, match="is no detector"):
         load_detectors(["number"])
