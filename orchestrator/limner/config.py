@@ -106,6 +106,8 @@ class Config(_Section):
         environment: `production` refuses the test provider and the development certificate.
         root: The folder that relative paths count from (not a key of the file).
         digest: SHA-256 of the file as written, so without the secrets it refers to (not a key of the file).
+        unset: Providers that need a variable which is not set, with its name; only where `load_config` was told that
+            engines are not needed (not a key of the file).
     """
 
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
@@ -118,6 +120,7 @@ class Config(_Section):
     environment: Literal["development", "production"] = "development"
     root: Path = Field(default_factory=Path.cwd, exclude=True)
     digest: str = Field(default=hashlib.sha256(b"").hexdigest(), exclude=True)
+    unset: dict[str, str] = Field(default_factory=dict, exclude=True)
 
     @property
     def state(self) -> Path:
@@ -164,8 +167,13 @@ class Config(_Section):
         return {name: sections[name] for name in order}
 
 
-def load_config(path: str | Path | None = None, *, folder: Path | None = None) -> Config:
+def load_config(path: str | Path | None = None, *, folder: Path | None = None, engines: bool = True) -> Config:
     """Read `path`; without one `limner.yaml` of `folder` (the working folder); without that the embedded default.
+
+    Args:
+        path: The file.
+        folder: Where to look for `limner.yaml`.
+        engines: False where no engine will be asked, as an auditor verifies: the engines' secrets may be missing then.
 
     Raises:
         ConfigInvalid: The file is not there, is no YAML 1.2, or holds a wrong key or value; names field and remedy.
@@ -189,14 +197,16 @@ def load_config(path: str | Path | None = None, *, folder: Path | None = None) -
             f"The configuration {file} cannot be read: {error.strerror}.",
             remedy="Name another file, or make one with `limner init`.",
         ) from error
-    return _Reader(file, data).config()
+    return _Reader(file, data, engines=engines).config()
 
 
 class _Reader:
     """One configuration file on its way to a `Config`; every complaint names file, line and column."""
 
-    def __init__(self, file: Path, data: bytes) -> None:
+    def __init__(self, file: Path, data: bytes, *, engines: bool) -> None:
         self.file = file
+        self.engines = engines
+        self.unset: dict[str, str] = {}
         try:
             written, self.places = read_values(data, file=str(file)) if data.strip() else ({}, {})
         except PolicyFileError as error:  # the same reader; here it reads no policy
@@ -207,14 +217,15 @@ class _Reader:
 
     def config(self) -> Config:
         """Validate what was written, with the environment's values in place of `${NAME}`."""
-        for hidden in ("root", "digest"):
+        for hidden in ("root", "digest", "unset"):
             if hidden in self.written:
                 raise ConfigInvalid(f"{self.where((hidden,))}: {hidden!r} is no key of this file.", remedy="Remove it.")
         self.refuse_literal_secrets(self.written, ())
         values = self.substituted(self.written, ())
         digest = hashlib.sha256(json.dumps(self.written, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
         try:
-            return Config.model_validate({**values, "root": self.file.parent, "digest": digest})
+            inner = {"root": self.file.parent, "digest": digest, "unset": self.unset}
+            return Config.model_validate({**values, **inner})
         except ValidationError as error:
             raise ConfigInvalid("\n".join(self.explain(e) for e in error.errors())) from None
 
@@ -233,7 +244,8 @@ class _Reader:
             return f"{self.where(path)}: unknown key {name!r}.{_suggest(str(path[-1]), _known_keys(path[:-1]))}"
         value = error["input"]
         shown = "" if _SECRET.search(name) or isinstance(value, dict | list) else f" ({value!r})"
-        return f"{self.where(path)}: {name}{shown}: {error['msg']}."
+        remedy = " Write names with their values below it, or between { and }." if "dict" in error["type"] else ""
+        return f"{self.where(path)}: {name}{shown}: {error['msg']}.{remedy}"
 
     def refuse_literal_secrets(self, value: Any, path: tuple[str | int, ...]) -> None:
         """Let secrets come from the environment only."""
@@ -257,6 +269,9 @@ class _Reader:
     def environment(self, name: str, path: tuple[str | int, ...]) -> str:
         """Give an environment variable's value."""
         found = os.environ.get(name)
+        if found is None and not self.engines and path[0] == "providers":
+            self.unset[str(path[1])] = name
+            return ""
         if found is None:
             raise ConfigInvalid(
                 f"{self.where(path)}: {'.'.join(map(str, path))} needs the variable {name}, which is not set.",

@@ -21,7 +21,7 @@ def open_log(config: str | Path | Config | None = None) -> AuditLog:
     """
     from limner_provenance import AuditLog
 
-    found = config if isinstance(config, Config) else load_config(config)
+    found = config if isinstance(config, Config) else load_config(config, engines=False)
     return AuditLog.open(
         found.audit_url,
         state=found.state,

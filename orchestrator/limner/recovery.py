@@ -62,7 +62,7 @@ def recover(
         ConfigInvalid: The configuration is wrong.
         ProvenanceError: The log cannot be opened.
     """
-    settings = config if isinstance(config, Config) else load_config(config)
+    settings = config if isinstance(config, Config) else load_config(config, engines=fetch)
     with open_log(settings) as log:
         found = [_unfinished(state) for state in log.unfinished() if not state.waiting]
         found += [Unfinished(record, "unknown", _MEANS["unknown"]) for record in fetchable(settings, log) if fetch]
@@ -71,7 +71,7 @@ def recover(
 
 def fetchable_records(config: str | Path | Config | None = None) -> list[str]:
     """List the records that ended as unknown, and whose engine may still have the result: `recover(fetch=True)`."""
-    settings = config if isinstance(config, Config) else load_config(config)
+    settings = config if isinstance(config, Config) else load_config(config, engines=False)
     with open_log(settings) as log:
         return fetchable(settings, log)
 
@@ -134,7 +134,7 @@ async def _finish_one(record: Record, runtime: Runtime) -> str:
         result = await run(record, runtime)
     except EVERY as error:
         return f"{record.standing}: {type(error).__name__}"
-    return f"{len(result.images)} sealed and kept; fetch with limner.get"
+    return f"{len(result.images)} sealed and kept; `limner get` writes them"
 
 
 async def _cancel(record: Record) -> bool:

@@ -211,6 +211,12 @@ def build_provider(config: Config, name: str) -> Provider:
     sections = config.provider_sections()
     if name not in sections:
         raise ConfigInvalid(f"No provider is called {name!r}.", remedy=f"Use one of: {', '.join(sections)}.")
+    if name in config.unset:
+        variable = config.unset[name]
+        raise ConfigInvalid(
+            f"providers.{name} needs the variable {variable}, which is not set.",
+            remedy=f"Set it, e.g. `export {variable}=…`.",
+        )
     section = sections[name]
     settings = section.settings
     model = settings.get("model")

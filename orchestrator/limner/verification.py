@@ -153,7 +153,7 @@ def verify_file(
     """
     from limner_provenance.credentials import read_credentials
 
-    settings = config if isinstance(config, Config) else load_config(config)
+    settings = config if isinstance(config, Config) else load_config(config, engines=False)
     path = Path(file)
     data = _read(path)
     anchors = _anchors(settings, trust)

@@ -260,7 +260,7 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     from limner.config import load_config
     from limner_provenance.migrate import migrate as migrate_database
 
-    done = migrate_database(load_config(context.obj).audit_url)
+    done = migrate_database(load_config(context.obj, engines=False).audit_url)
     if as_json:
         emit_json({"from": done.old, "to": done.new, "copy": None if done.copy is None else str(done.copy)})
     elif done.old == done.new:

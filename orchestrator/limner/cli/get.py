@@ -28,9 +28,10 @@ def get(
 ) -> None:
     """Write the signed images of an earlier request again; no engine is asked for anything."""
     from limner import Limner
+    from limner.config import load_config
 
     check_output(output)
-    with Limner.open(context.obj) as limner:
+    with Limner.open(load_config(context.obj, engines=False)) as limner:
         result = limner.get(record)
     files = save(result, output, surplus=surplus)
     if as_json:

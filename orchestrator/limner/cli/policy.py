@@ -97,7 +97,7 @@ def load(context: typer.Context, paths: Sequence[Path] | None) -> tuple[Pack, ..
         return load_packs(paths)
     from limner.config import load_config
 
-    return load_packs(load_config(context.obj).policy_paths())
+    return load_packs(load_config(context.obj, engines=False).policy_paths())
 
 
 def day(as_of: str | None) -> date:

@@ -114,7 +114,7 @@ def _organisation(context: typer.Context, paths: list[Path] | None, moment: str 
     from limner_policy.licences.organisation import agreed
 
     at = datetime.fromisoformat(moment) if moment else datetime.now(UTC)
-    packs = load_packs(paths or load_config(context.obj).policy_paths())
+    packs = load_packs(paths or load_config(context.obj, engines=False).policy_paths())
     return agreed(pack.organisation for pack in packs if pack.effective.covers(at))
 
 

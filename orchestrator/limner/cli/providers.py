@@ -85,7 +85,7 @@ async def _kinds() -> list[KindSummary]:
 async def _look(path: Path | None, *, contact: bool) -> list[dict[str, Any]]:
     from limner.config import load_config
 
-    config = load_config(path)
+    config = load_config(path, engines=False)
     return [await _look_at(config, name, contact=contact) for name in config.provider_sections()]
 
 

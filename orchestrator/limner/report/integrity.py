@@ -98,7 +98,7 @@ def examine(
     Raises:
         ConfigInvalid: The configuration, the key or the checkpoint file cannot be read.
     """
-    settings = config if isinstance(config, Config) else load_config(config)
+    settings = config if isinstance(config, Config) else load_config(config, engines=False)
     kept = None if checkpoint is None else _read(Path(checkpoint))
     _check_key(log_key)
     try:

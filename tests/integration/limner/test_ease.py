@@ -169,6 +169,26 @@ def test_a_file_of_an_engine_that_keeps_its_pictures_can_be_worked_on(
     assert (code, "made itself" in err) == (2, True)
 
 
+def test_an_auditor_needs_no_engines_key(command: Command, tmp_path: Path) -> None:
+    """Reading and verifying work without the variables of the engines; making a picture says what is missing."""
+    record = documents(command("generate", "red apple", "--output", "a.png", "--json"))["record_id"]
+    (tmp_path / "limner.yaml").write_text(
+        'providers: {fake: {kind: test}, o: {kind: openai, api_key: "${NO_SUCH_VARIABLE}"}}\n', encoding="utf-8"
+    )
+    for words in (
+        ("verify", "a.png"),
+        ("audit", "show", record),
+        ("audit", "verify"),
+        ("audit", "recover"),
+        ("get", record),
+    ):
+        assert command(*words)[0] == 0, words
+    code, out, _ = command("providers", "list")
+    assert (code, "needs the variable NO_SUCH_VARIABLE" in out) == (0, True)
+    code, _, err = command("generate", "red apple")
+    assert (code, "NO_SUCH_VARIABLE" in err) == (2, True)
+
+
 def test_limner_runs_as_a_module() -> None:
     """`python -m limner` is the command line."""
     child = subprocess.run([sys.executable, "-m", "limner", "--version"], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ import pytest
 
 from limner.config import Config, load_config
 from limner.errors import ConfigInvalid, exit_code
+from limner.runtime import build_provider
 
 
 def written(folder: Path, text: str) -> Path:
@@ -115,3 +116,23 @@ def test_country_no_is_a_text(tmp_path: Path) -> None:
 def test_the_default_is_a_plain_object() -> None:
     """`Config()` can be made in code, for tests and notebooks."""
     assert Config().environment == "development"
+
+
+def test_engines_secrets_may_be_missing_where_no_engine_is_asked(tmp_path: Path) -> None:
+    """An auditor has no engine's key; what else the file needs is needed, and the engine says what it lacks."""
+    file = written(tmp_path, 'providers: {o: {kind: openai, headers: {k: "${THE_KEY}"}}, t: {kind: test}}\n')
+    config = load_config(file, engines=False)
+    assert config.unset == {"o": "THE_KEY"}
+    with pytest.raises(ConfigInvalid, match=r"providers\.o needs the variable THE_KEY, which is not set"):
+        build_provider(config, "o")
+    assert build_provider(config, "t").kind == "test"
+    with pytest.raises(ConfigInvalid, match="KEK"):
+        load_config(written(tmp_path, 'keys: {kek: "${KEK}"}\n'), engines=False)
+    with pytest.raises(ConfigInvalid, match="unset"):
+        load_config(written(tmp_path, "unset: {a: b}\n"))
+
+
+def test_a_list_in_place_of_names_says_what_to_write(tmp_path: Path) -> None:
+    """The remedy shows the shape that is meant."""
+    with pytest.raises(ConfigInvalid, match=r"providers: .*Write names with their values"):
+        load_config(written(tmp_path, "providers: [{kind: test}]\n"))
