@@ -14,7 +14,14 @@ from limner.steps.asking import asked, recall
 from limner.steps.calling import Call, call, failure
 from limner.steps.candidates import fitted
 from limner.stopping import Stop
-from limner_providers.errors import Cancelled, GenerationFailed, OutcomeUnknown, ProviderError, ResultRefused
+from limner_providers.errors import (
+    Cancelled,
+    GenerationFailed,
+    ModerationBlocked,
+    OutcomeUnknown,
+    ProviderError,
+    ResultRefused,
+)
 from limner_providers.types import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -154,19 +161,35 @@ def _kept(record: Record, done: int, total: int) -> str:
 
 
 def _too_few(record: Record, it: Call, done: int) -> GenerationFailed:
-    return GenerationFailed(
+    error = GenerationFailed(
         f"{it.provider.name} gave {done} of {it.total} pictures.",
         remedy=_kept(record, done, it.total),
         provider=it.provider.name,
+        request_id=record.entry("produced").data.get("request_id"),
         may_have_billed=True,
     )
+    for warning in record.memory.get("warnings", ()):  # why one that came could not be taken stands there
+        error.add_note(warning)
+    return error
 
 
 def _cut_short(record: Record, it: Call, done: int, error: ProviderError) -> ProviderError:
-    """Say that a later call failed after an earlier one gave pictures; a wish to stop stays one."""
+    """Say that a later call failed after an earlier one gave pictures; a wish to stop or a block stays one."""
+    message = f"{it.provider.name} gave {done} of {it.total} pictures before it failed ({type(error).__name__})."
+    if isinstance(error, ModerationBlocked):
+        return ModerationBlocked(
+            message,
+            stage=error.stage,
+            categories=error.categories,
+            matched=error.matched,
+            remedy=_kept(record, done, it.total),
+            provider=it.provider.name,
+            request_id=error.request_id,
+            may_have_billed=True,
+        )
     kind = Cancelled if isinstance(error, Cancelled) else GenerationFailed
     return kind(
-        f"{it.provider.name} gave {done} of {it.total} pictures before it failed ({type(error).__name__}).",
+        message,
         remedy=_kept(record, done, it.total),
         provider=it.provider.name,
         request_id=error.request_id,

@@ -43,7 +43,9 @@ def refuse_if_ended(record: Record) -> None:
         error = OutcomeUnknown(f"Record {record.id} was sent to an engine and nobody knows what became of it.")
         raise _named(error, record)
     if state in {"failed", "cancelled"}:
-        raise RequestEnded(f"Record {record.id} ended as {state}.", remedy="Ask again.", record_id=record.id)
+        billed = any(e.data.get("may_have_billed") for e in record.all("attempt_failed"))
+        remedy = "It may have been billed, and a new request would be paid anew." if billed else "Ask again."
+        raise RequestEnded(f"Record {record.id} ended as {state}.", remedy=remedy, record_id=record.id)
 
 
 @contextlib.asynccontextmanager

@@ -20,7 +20,16 @@ from servers.wire import Response
 
 from limner import ImageRequest, Limner, verify_file
 from limner.config import Config
-from limner.errors import AccessDenied, Cancelled, ModerationBlocked, OutcomeUnknown, ResultRefused, UnsupportedRequest
+from limner.errors import (
+    AccessDenied,
+    Cancelled,
+    GenerationFailed,
+    ModerationBlocked,
+    OutcomeUnknown,
+    RequestEnded,
+    ResultRefused,
+    UnsupportedRequest,
+)
 from limner.reading import open_log
 from limner.records import Record
 from limner.recovery import fetchable_records, recover
@@ -336,3 +345,37 @@ def test_another_format_costs_only_a_names_ending(
         assert any("image/jpeg" in warning for warning in told["warnings"])
         assert command("verify", str(file))[0] == 0
     assert (tmp_path / "b.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("openai_server", ["lax"], indirect=True)
+def test_a_block_after_pictures_stays_a_block(house: House, openai_server: OpenAI) -> None:
+    """The first of two calls gave its picture, the second was refused: stage and categories are told, one is kept."""
+    blocked = openai_faults.moderation_blocked(stage="output", categories=("sexual",))
+    openai_server.script.next(openai_faults.rows({"b64_json": _png()}))
+    openai_server.script.next(blocked)
+    config = house(providers={"openai": openai(openai_server, model="dall-e-3"), "fake": {}})
+    with Limner.open(config) as limner:
+        with pytest.raises(ModerationBlocked) as caught:
+            limner.generate("a red apple", n=2, on_unsupported="adapt")
+        kept = limner.get(str(caught.value.record_id))
+    assert (caught.value.stage, caught.value.categories) == ("output", ("sexual",))
+    assert (caught.value.fallback_safe, len(kept.images), kept.provider) == (False, 1, "openai")
+
+
+def test_a_picture_that_could_not_be_taken_is_told_why(house: House, openai_server: OpenAI) -> None:
+    """One of two is an HTML page: the error says so, and whoever fetches a failed record hears what may be billed."""
+    page = base64.b64encode(b"<html>please sign in</html>").decode()
+    openai_server.script.next(openai_faults.rows({"b64_json": _png()}, {"b64_json": page}))
+    openai_server.script.next(openai_faults.rows({"b64_json": page}))
+    with Limner.open(house(providers={"openai": openai(openai_server)})) as limner:
+        with pytest.raises(GenerationFailed, match="1 of 2") as caught:
+            limner.generate("a red apple", n=2)
+        assert any("HTML" in note for note in caught.value.__notes__)
+        with pytest.raises(GenerationFailed) as nothing:
+            limner.generate("a red apple")
+        with pytest.raises(RequestEnded, match="paid anew"):
+            limner.get(str(nothing.value.record_id))
+
+
+def _png() -> str:
+    return base64.b64encode(encode(plain((64, 64), (200, 9, 9)))).decode()
