@@ -53,9 +53,7 @@ def main() -> None:
             document = build(log, record)
             made = best(lambda: build(log, record))
             told = best(lambda: build(log, record, disclose=["all"]))
-            print(
-                f"evidence of a plain txt2img in a log of {log.size:,} entries: {len(document):,} bytes besides the image"
-            )
+            print(f"evidence of a plain txt2img, {log.size:,} entries: {len(document):,} bytes besides the image")
             print(f"  made in {made[0]:.1f} ms (least {made[1]:.1f}); with everything disclosed {told[0]:.1f} ms")
         picture = str(Path(folder) / "a.png")
         verified = best(lambda: Verification().run(document, [picture]))

@@ -129,3 +129,13 @@ def test_a_checkpoint_given_back(command: Command, tmp_path: Path, empty: Path) 
         shutil.copy(tmp_path / name, empty / name)
     code, report = verified(empty, "b.evidence", "b.png", "--checkpoint", "old.checkpoint")
     assert (code, report["verdict"]) == (0, "VALID")
+
+
+def test_the_verifier_is_installed_as_a_command() -> None:
+    """The distribution declares `limner-verify-evidence`, and what it names is the script's own main."""
+    import tomllib
+
+    told = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
+    module, _, name = told["project"]["scripts"]["limner-verify-evidence"].partition(":")
+    assert module == verify_evidence.__name__
+    assert callable(getattr(verify_evidence, name))
