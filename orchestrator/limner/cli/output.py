@@ -129,11 +129,15 @@ _OPTIONS = {
 }
 
 
+_GET = re.compile(r'Limner\.get\("([0-9a-f-]+)"\)')
+_GET_COMMAND = r"`limner get \1`"
+
+
 def _as_options(message: str) -> str:
     """Write in the command line's words what the SDK calls otherwise."""
     for field, option in _OPTIONS.items():
         message = message.replace(field, option)
-    return message
+    return _GET.sub(_GET_COMMAND, message)
 
 
 def _moderation(error: Exception) -> tuple[str, ...]:

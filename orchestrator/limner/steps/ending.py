@@ -73,9 +73,10 @@ async def write_the_end(record: Record) -> AsyncIterator[None]:
         if record.state.final or record.state.waiting:
             raise
         if record.find("produced"):
-            error.add_note(
-                f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on there."
-            )
+            if record.id not in str(error):  # where the error has not said it itself
+                error.add_note(
+                    f"The pictures are kept in record {record.id}; `limner audit recover --finish` goes on there."
+                )
         else:
             # An engine that was asked may have been paid, whatever broke here.
             lost = record.state.open_attempts or waits_at_its_engine(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -151,6 +152,16 @@ def test_messages_use_the_words_of_the_command_line(command: Command) -> None:
     assert "--steps=2000" in err
     _, _, err = command("generate", "red apple", "--size", "4096x4096")
     assert "Or say --on-unsupported adapt: size becomes" in err
+
+
+def test_pictures_that_came_are_fetched_as_the_message_says(command: Command, tmp_path: Path) -> None:
+    """Where fewer came than were asked for, the error names the command once, and the command writes them."""
+    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test, fail: short}}\n", encoding="utf-8")
+    code, _, err = command("generate", "red apple", "--n", "2")
+    (record,) = re.findall(r"`limner get (\S+)` gives them", err)
+    assert (code, "recover --finish" in err) == (3, False)
+    assert command("get", record, "--output", "one.png")[0] == 0
+    assert (tmp_path / "one.png").exists() or (tmp_path / "one-1.png").exists()
 
 
 def test_a_file_of_an_engine_that_keeps_its_pictures_can_be_worked_on(
