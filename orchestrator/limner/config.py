@@ -24,6 +24,8 @@ FILE_NAME = "limner.yaml"
 STATE_FOLDER = ".limner"
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"(^|_)(api_key|secret|token|password|kek)$")
+_CREDENTIAL = re.compile(r"(?i)(authorization|cookie|key|token|secret|password|code|sig|signature)$")
+"""Headers and query parameters that carry a secret, by the end of their names."""
 
 
 class _Section(BaseModel):
@@ -252,10 +254,11 @@ class _Reader:
         if isinstance(value, dict):
             for key, item in value.items():
                 self.refuse_literal_secrets(item, (*path, key))
-        elif path and _SECRET.search(str(path[-1])) and value is not None and not _ENV.fullmatch(str(value)):
+        elif path and value is not None and _is_secret(path, str(value)):
+            name = re.sub(r"\W", "_", str(path[-1])).upper()
             raise ConfigInvalid(
                 f"{self.where(path)}: {'.'.join(map(str, path))} holds a secret in clear text.",
-                remedy=f'Put it into the environment and write "${{{str(path[-1]).upper()}}}" here.',
+                remedy=f'Put it into the environment and write "${{{name}}}" here.',
             )
 
     def substituted(self, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -287,6 +290,14 @@ def _known_keys(path: tuple[Any, ...]) -> list[str]:
         model = field.annotation if field is not None else None
     fields = getattr(model, "model_fields", {})
     return [name for name, field in fields.items() if not field.exclude]
+
+
+def _is_secret(path: tuple[str | int, ...], value: str) -> bool:
+    """Say whether a value is a secret that stands in the file itself, by its own name or as a header's or query's."""
+    if _SECRET.search(str(path[-1])):
+        return not _ENV.fullmatch(value)
+    carried = len(path) > 1 and path[-2] in {"headers", "query"} and _CREDENTIAL.search(str(path[-1]))
+    return bool(carried) and not _ENV.search(value)  # "Bearer ${KEY}" holds none
 
 
 def _suggest(word: str, known: list[str]) -> str:

@@ -87,6 +87,31 @@ def test_a_secret_in_clear_text_is_refused_and_not_repeated(tmp_path: Path) -> N
     assert "${API_KEY}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("setting", "refused"),
+    [
+        ('headers: {api-key: "sk-very-secret"}', True),
+        ('headers: {Authorization: "Bearer sk-very-secret"}', True),
+        ('headers: {Authorization: "Bearer ${THE_KEY}"}', False),
+        ('query: {code: "sk-very-secret"}', True),
+        ('query: {api-version: "2026-01-01"}', False),
+        ('headers: {X-Team: "design"}', False),
+    ],
+)
+def test_a_secret_of_a_header_or_a_query_is_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, refused: bool
+) -> None:
+    """What carries a credential comes from the environment, wholly or behind its scheme's word; all else may stand."""
+    monkeypatch.setenv("THE_KEY", "one")
+    file = written(tmp_path, f"providers: {{o: {{kind: openai, {setting}}}}}\n")
+    if not refused:
+        assert load_config(file).provider_sections()
+        return
+    with pytest.raises(ConfigInvalid, match="in clear text") as caught:
+        load_config(file)
+    assert "sk-very-secret" not in str(caught.value)
+
+
 def test_the_environment_fills_in_and_stays_out_of_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same file has the same digest whatever the secret is."""
     file = written(tmp_path, 'providers: {o: {kind: openai, api_key: "${THE_KEY}"}}\n')
