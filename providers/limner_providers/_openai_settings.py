@@ -68,6 +68,7 @@ def host_of_settings(
     if is_vendor and url.startswith("http://"):
         raise _wrong(name, "base_url would send the key to the vendor unencrypted.", "Write https://.")
     hidden = [api_key or "", *given.values(), *query.values()]
+    hidden += [value.rpartition(" ")[2] for value in given.values()]  # a server may repeat a key without its scheme
     secrets = tuple(dict.fromkeys(text.strip() for text in hidden if len(text.strip()) >= _SHORTEST_SECRET))
     return Host(base_url=url, is_vendor=is_vendor, headers=ours, query=dict(query), secrets=secrets)
 

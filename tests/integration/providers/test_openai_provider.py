@@ -95,6 +95,16 @@ async def test_inbound_bytes_are_kept_and_what_was_used_is_told(openai_server: O
     assert answer.request_id == openai_server.app.ledger.only("/images").headers.get("x", answer.request_id)
 
 
+async def test_a_key_behind_its_scheme_is_never_shown(openai_server: OpenAIServer, make: Make) -> None:
+    """A server that repeats the bare key of an `Authorization` header as an error's code."""
+    openai_server.script.next(faults.answer(400, {"error": {"code": "zqxjv12345", "type": "x"}}))
+    provider = make(api_key=None, headers={"Authorization": "Bearer zqxjv12345"})
+    with pytest.raises(GenerationFailed) as raised:
+        await provider.generate(APPLE, seeds=[1])
+    await provider.close()
+    assert "zqxjv" not in f"{raised.value} {vars(raised.value)}"
+
+
 async def test_the_end_user_is_told_only_where_the_configuration_says_so(
     openai_server: OpenAIServer, make: Make
 ) -> None:
