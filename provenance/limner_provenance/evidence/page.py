@@ -38,8 +38,10 @@ def page(body: dict[str, Any], own: Sequence[Entry], packs: Sequence[tuple[int, 
     parts = [
         _HEAD,
         f"<h1>Evidence of record {_safe(body['record'])}</h1>",
-        ("<p>This page is a reading aid inside an evidence file. Nothing that it says is proof: the fields of the file "
-        "are, once <code>verify_evidence.py</code> finds them VALID.</p>"),
+        (
+            "<p>This page is a reading aid inside an evidence file. Nothing that it says is proof: the fields of the file "
+            "are, once <code>verify_evidence.py</code> finds them VALID.</p>"
+        ),
         _table(("what", "value"), _summary(body, own)),
         "<h2>Images</h2>",
         _table(("image", "entry", "SHA-256", "bytes"), _images(body)),
