@@ -27,7 +27,7 @@ from limner_providers.errors import (
     RateLimited,
 )
 
-LONGEST_WAIT = 86_400.0  # seconds; a Retry-After beyond a day is a mistake of the server's
+LONGEST_WAIT = 86_400.0  # seconds; a Retry-After beyond a day means as much: not now
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,47}|-?[0-9]{1,9}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -47,7 +47,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         headers: an answer's, with lower-case names.
 
     Returns:
-        0 to 86,400; None where there is nothing, or nothing that makes sense (negative, NaN, past, more than a day).
+        0 to 86,400, which stands for a day and all that is longer; None where there is nothing, or nothing that makes
+        sense (negative, NaN, past).
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(milliseconds):
@@ -62,7 +63,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _sensible(seconds: float) -> float | None:
-    return seconds if 0 <= seconds <= LONGEST_WAIT else None
+    return min(seconds, LONGEST_WAIT) if seconds >= 0 else None
 
 
 def _date(value: str) -> datetime | None:

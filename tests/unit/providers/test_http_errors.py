@@ -33,7 +33,7 @@ DATE = "Mon, 01 Jan 2035 00:00:00 GMT"
         ({"retry-after": " 1.5 "}, 1.5),
         ({"retry-after": "0"}, 0.0),
         ({"retry-after": "86400"}, 86400.0),
-        ({"retry-after": "86401"}, None),
+        ({"retry-after": "86401"}, 86400.0),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
@@ -47,7 +47,7 @@ DATE = "Mon, 01 Jan 2035 00:00:00 GMT"
         ({"retry-after": "Mon, 01 Jan 2035 00:01:00 GMT", "date": DATE}, 60.0),
         ({"retry-after": "Mon, 01 Jan 2035 00:01:00 -0000", "date": DATE}, 60.0),
         ({"retry-after": "Sun, 31 Dec 2034 00:00:00 GMT", "date": DATE}, None),
-        ({"retry-after": "Wed, 03 Jan 2035 00:00:00 GMT", "date": DATE}, None),
+        ({"retry-after": "Wed, 03 Jan 2035 00:00:00 GMT", "date": DATE}, 86400.0),
         ({"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}, None),
     ],
 )
