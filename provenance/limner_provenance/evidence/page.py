@@ -23,6 +23,10 @@ _HEAD = (
     "text-align:left;vertical-align:top;overflow-wrap:anywhere}pre{background:#f4f4f4;padding:.8rem;overflow:auto}"
     "</style>"
 )
+_NOTICE = (
+    "<p>This page is a reading aid inside an evidence file. Nothing that it says is proof: the fields of the file are, "
+    "once <code>verify_evidence.py</code> finds them VALID.</p>"
+)
 _MAX_VALUE = 2000
 _MAX_RULE = 8000
 
@@ -38,10 +42,7 @@ def page(body: dict[str, Any], own: Sequence[Entry], packs: Sequence[tuple[int, 
     parts = [
         _HEAD,
         f"<h1>Evidence of record {_safe(body['record'])}</h1>",
-        (
-            "<p>This page is a reading aid inside an evidence file. Nothing that it says is proof: the fields of the file "
-            "are, once <code>verify_evidence.py</code> finds them VALID.</p>"
-        ),
+        _NOTICE,
         _table(("what", "value"), _summary(body, own)),
         "<h2>Images</h2>",
         _table(("image", "entry", "SHA-256", "bytes"), _images(body)),
