@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from limner_providers.diffusers import DiffusersProvider
+from limner_providers.registry import provider_class
 from limner_providers.test import Fault, TestProvider
 
 PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
@@ -37,3 +38,13 @@ def test_every_setting_and_every_fault_is_on_the_page() -> None:
     section = text[text.index("## The `test` kind") :]
     assert [name for name in ours if f"`{name}`" not in section] == []
     assert [fault for fault in get_args(Fault) if f"`{fault}`" not in section] == []
+
+
+@pytest.mark.parametrize("kind", ["diffusers", "midjourney", "openai", "test"])
+def test_no_page_names_a_setting_that_does_not_exist(kind: str) -> None:
+    """The table of settings follows the class when one is taken out or gets another name."""
+    page = PAGE if kind == "test" else PAGE.parent / "providers" / f"{kind}.md"
+    table = page.read_text("utf-8").partition("| setting | meaning |\n|---|---|\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert named
+    assert set(named) == {*signature(provider_class(kind)).parameters} - {"name", "base_folder", "args", "kwargs"}
