@@ -40,7 +40,10 @@ def refuse_if_ended(record: Record) -> None:
     if state == "in_review":
         raise ReviewRequired(decision_of(record), record_id=record.id)
     if state == "unknown":
-        error = OutcomeUnknown(f"Record {record.id} was sent to an engine and nobody knows what became of it.")
+        error = OutcomeUnknown(
+            f"Record {record.id} was sent to an engine and nobody knows what became of it.",
+            remedy="Where the engine keeps results, `limner audit recover --fetch` asks for it; nothing is sent again.",
+        )
         raise _named(error, record)
     if state in {"failed", "cancelled"}:
         billed = any(e.data.get("may_have_billed") for e in record.all("attempt_failed"))

@@ -347,6 +347,21 @@ def test_another_format_costs_only_a_names_ending(
     assert (tmp_path / "b.jpg").read_bytes() == b"mine"
 
 
+def test_who_cancels_while_pictures_arrive_still_gets_them(house: House, midjourney_server: Midjourney) -> None:
+    """The work has ended and is paid for: it is too late to cancel, and nothing of it is lost."""
+    midjourney_server.script.always(faults.delay(1.0), path="/cdn/")
+    config = house(providers={"mj": midjourney(midjourney_server)})
+    with Limner.open(config) as limner:
+        job = limner.submit(ImageRequest(prompt="a red apple"))
+        deadline = time.monotonic() + 20
+        while not midjourney_server.ledger.calls("/cdn/") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert limner.cancel(job.record_id) is False
+        result = job.wait()
+    assert (len(result.images), len(result.surplus)) == (1, 3)
+    assert proven(config, job.record_id).standing == "delivered"
+
+
 @pytest.mark.parametrize("openai_server", ["lax"], indirect=True)
 def test_a_block_after_pictures_stays_a_block(house: House, openai_server: OpenAI) -> None:
     """The first of two calls gave its picture, the second was refused: stage and categories are told, one is kept."""
