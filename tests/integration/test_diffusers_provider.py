@@ -17,6 +17,7 @@ from limner_providers import ImageRequest, Progress, ProviderAnswer
 from limner_providers import diffusers as provider_module
 from limner_providers._model_source import STARTER
 from limner_providers._schedulers import scheduler_choice, scheduler_names
+from limner_providers.base import Event
 from limner_providers.diffusers import DiffusersProvider
 from limner_providers.errors import EngineUnavailable, GenerationFailed, ModelUnavailable, UnsupportedRequest
 
@@ -148,17 +149,17 @@ def test_names_of_other_programs_are_understood(starter: DiffusersProvider) -> N
 def test_progress_counts_steps_even_for_schedulers_of_second_order(starter: DiffusersProvider) -> None:
     """Heun looks twice a step; the listener hears steps, never more than there are, and the last one last."""
     for scheduler in ("ddim", "heun"):
-        heard: list[Progress] = []
+        heard: list[Event] = []
         request = ImageRequest(prompt="red apple", n=2, num_inference_steps=3, scheduler=scheduler)
 
-        async def call(request: ImageRequest = request, heard: list[Progress] = heard) -> ProviderAnswer:
+        async def call(request: ImageRequest = request, heard: list[Event] = heard) -> ProviderAnswer:
             return await starter.generate(request, seeds=[1, 2], on_event=heard.append)
 
         run(call)
-        steps = [(progress.image, progress.step) for progress in heard]
+        steps = [(one.image, one.step) for one in heard if isinstance(one, Progress)]
         assert steps == sorted(steps)
         assert {(1, 3), (2, 3)} <= set(steps)
-        assert {progress.steps for progress in heard} == {3}
+        assert {one.steps for one in heard if isinstance(one, Progress)} == {3}
 
 
 def test_words_behind_the_text_encoders_window_still_steer(starter: DiffusersProvider) -> None:
@@ -276,14 +277,14 @@ def test_the_model_is_loaded_once_for_all_that_come_at_once(monkeypatch: pytest.
 def test_work_that_is_given_up_stops_soon_and_spoils_nothing(starter: DiffusersProvider) -> None:
     """Cancelled in the middle, a long request ends at its next step; the next one is as if it had not been."""
     before = data(make(starter))
-    heard: list[Progress] = []
+    heard: list[Event] = []
 
     async def given_up() -> bool:
         with anyio.CancelScope() as scope:
 
-            def listen(progress: Progress) -> None:
-                heard.append(progress)
-                if progress.step == 2:
+            def listen(event: Event) -> None:
+                heard.append(event)
+                if isinstance(event, Progress) and event.step == 2:
                     scope.cancel()
 
             await starter.generate(
