@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from limner_providers.rules import DecimalRange, IntRange
     from limner_providers.types import ImageRequest
 
-_LEFT_OUT = "left out"
+LEFT_OUT = "left out"
 _TUNING = frozenset(
     {"seed", "num_inference_steps", "guidance_scale", "scheduler", "strength", "quality", "output_compression"}
 )
@@ -80,7 +80,7 @@ def _split(n: int, most: int) -> tuple[int, ...]:
 def _unmet(field: str, value: object, why: str, remedy: str, adaptation: Adaptation | None = None) -> Unmet:
     shown = f"({value:,} characters)" if field in {"prompt", "negative_prompt"} else shorten(value)
     if adaptation is None and field in _TUNING:
-        adaptation = Adaptation(field=field, asked=str(value), used=_LEFT_OUT, changes={field: None})
+        adaptation = Adaptation(field=field, asked=str(value), used=LEFT_OUT, changes={field: None})
     return Unmet(field=field, value=shown, why=why, remedy=remedy, adaptation=adaptation)
 
 

@@ -129,15 +129,21 @@ _OPTIONS = {
 }
 
 
-_GET = re.compile(r'Limner\.get\("([0-9a-f-]+)"\)')
-_GET_COMMAND = r"`limner get \1`"
+_WRITTEN = (
+    (re.compile(r'Limner\.get\("([0-9a-f-]+)"\)'), r"`limner get \1`"),
+    (re.compile(r'\bextra=\{"(\w+)": \{"(\w+)": "?([^"}]+)"?\}\}'), r"--extra \1.\2=\3"),
+    (re.compile(r'\bsize="([^"]+)"'), r"--size \1"),
+    (re.compile(r'\baspect_ratio="([^"]+)"'), r"--aspect-ratio \1"),
+)
 
 
 def _as_options(message: str) -> str:
     """Write in the command line's words what the SDK calls otherwise."""
     for field, option in _OPTIONS.items():
         message = message.replace(field, option)
-    return _GET.sub(_GET_COMMAND, message)
+    for written, typed in _WRITTEN:
+        message = written.sub(typed, message)
+    return message
 
 
 def _moderation(error: Exception) -> tuple[str, ...]:

@@ -168,5 +168,7 @@ async def _kinds_able(request: ImageRequest, field: str) -> tuple[str, ...]:
 
 
 def _honours(able: Capabilities, request: ImageRequest, field: str) -> bool:
-    """Say whether this field, and the task it belongs to, could be honoured."""
-    return request.task in able.tasks and field not in {u.field for u in unmet(able, request)}
+    """Say whether this field, the task it belongs to, and the picture to start from could be honoured."""
+    # By whole fields: who takes no references at all cannot honour `references.1.use` either.
+    lacks = {u.field.partition(".")[0] for u in unmet(able, request)}
+    return request.task in able.tasks and not lacks & {field.partition(".")[0], "image", "origin"}

@@ -9,6 +9,7 @@ from limner.steps.asking import Asked, asked
 from limner.steps.candidates import Broken, Candidate, able_to, as_planned, look
 from limner.steps.judging import refuse
 from limner_providers.errors import GenerationFailed, ProviderError, UnsupportedRequest
+from limner_providers.fitting import LEFT_OUT
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -107,7 +108,9 @@ async def _unsupported(
     able = () if field == "extra" else await able_to(runtime, what.request, unmet.field, candidates)
     could = f"It could be honoured by {', '.join(able)}." if able else ""
     if unmet.adaptation is not None and what.on_unsupported == "error":
-        could = f'{could} Or say on_unsupported="adapt": {field} becomes {unmet.adaptation.used}.'.strip()
+        used = unmet.adaptation.used
+        becomes = f"is {used}" if used == LEFT_OUT else f"becomes {used}"
+        could = f'{could} Or say on_unsupported="adapt": {field} {becomes}.'.strip()
     return UnsupportedRequest(
         unmet.field,
         unmet.value,

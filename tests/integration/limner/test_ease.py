@@ -72,6 +72,24 @@ def test_an_option_of_one_kind_is_no_matter_of_the_others(limner: Limner) -> Non
     assert caught.value.able == ()
 
 
+def test_who_could_do_it_is_told_truly(house: Callable[..., Config]) -> None:
+    """Who takes no references at all is not named for a use of one, nor who takes no foreign picture for its task."""
+    proxy = {"kind": "midjourney", "base_url": "https://proxy.example", "dialect": "novicezk"}
+    shop = {"kind": "openai", "base_url": "https://shop.example/v1", "dialect": "gpt-image", "model": "gpt-image-2"}
+    old = {"kind": "openai", "base_url": "https://old.example/v1", "dialect": "dall-e"}
+    config = house(providers={"shop": shop, "old": old, "mj": proxy})
+    picture = Image.new("RGB", (64, 64), "red")
+    with Limner.open(config) as limner:
+        with pytest.raises(UnsupportedRequest) as style:
+            limner.generate("apple", references=[{"image": picture, "use": "style"}], provider="shop")
+        with pytest.raises(UnsupportedRequest) as upscale:
+            limner.upscale(picture, provider="shop")
+        with pytest.raises(UnsupportedRequest, match="quality is left out"):
+            limner.generate("apple", quality="ultra", provider="shop")
+    assert "old" not in style.value.able
+    assert "mj" not in upscale.value.able
+
+
 def test_a_provider_outside_the_order_is_said_to_be_so(house: Callable[..., Config]) -> None:
     """It is configured, and still not asked; the message tells the two cases apart."""
     config = house(providers={"one": {}, "two": {}}, routing={"order": ["one"]})
@@ -152,6 +170,10 @@ def test_messages_use_the_words_of_the_command_line(command: Command) -> None:
     assert "--steps=2000" in err
     _, _, err = command("generate", "red apple", "--size", "4096x4096")
     assert "Or say --on-unsupported adapt: size becomes" in err
+    _, _, err = command("generate", "red apple", "--size", "big")
+    assert "for example --size 512x512" in err
+    _, _, err = command("generate", "red apple", "--aspect-ratio", "16/9")
+    assert "for example --aspect-ratio 16:9" in err
 
 
 def test_pictures_that_came_are_fetched_as_the_message_says(command: Command, tmp_path: Path) -> None:
