@@ -35,6 +35,8 @@ from limner_policy.wordlists import Entity, WordList
 
 _PLAIN_WORD = re.compile(r"[a-z0-9]+")
 _PLAIN_SIGN = re.compile(r"[A-Za-z0-9]")
+# Signs at which a thought ends: “naked, eye contact” is no naked eye.
+_BREAK = re.compile(r"[,;:!?…()\[\]{}|\n，、；：！？。]|\.(?=\s)")
 
 Found = Mapping[int, set[Place]]
 """Set number → the places where one of its words stands."""
@@ -75,7 +77,7 @@ class Matcher:
 
     def _search_text(self, text: _Text, name: str) -> Iterator[tuple[Condition, Iterable[Span]]]:
         found = self._words.search(text)
-        places = self._found_terms(found, name)
+        places = self._found_terms(found, name, text.folded.original)
         for pattern, own in self._patterns.search(text.folded, name).items():
             places[pattern] = own
         for condition, own in places.items():
@@ -90,11 +92,11 @@ class Matcher:
             if name in together.fields and all(sets) and (group := ruler.together(sets, together.within)):
                 yield together, (Span(name, *place) for place in group)
 
-    def _found_terms(self, found: Found, name: str) -> dict[Terms | Pattern, set[Place]]:
+    def _found_terms(self, found: Found, name: str, original: str) -> dict[Terms | Pattern, set[Place]]:
         places: dict[Terms | Pattern, set[Place]] = {}
         for terms, wanted, excepted in self._terms if found else ():
             if wanted in found and name in terms.fields:
-                own = _outside(found[wanted], found.get(excepted, set()))
+                own = _outside(found[wanted], _unbroken(found.get(excepted, set()), terms.excepted, original))
                 if own:
                     places[terms] = own
         return places
@@ -297,6 +299,13 @@ class _EntityMatcher:
 def _union(found: Found, numbers: Iterable[int]) -> Sorted | None:
     places = set().union(*(found.get(number, ()) for number in numbers))
     return in_order(places) if places else None
+
+
+def _unbroken(phrases: set[Place], written: tuple[str, ...], original: str) -> set[Place]:
+    """The phrases without a comma, bracket or full stop inside, unless one of those that are asked for has one too."""
+    if not phrases or any(map(_BREAK.search, written)):
+        return phrases
+    return {place for place in phrases if not _BREAK.search(original, *place)}
 
 
 def _outside(places: set[Place], phrases: set[Place]) -> set[Place]:

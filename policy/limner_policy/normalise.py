@@ -29,7 +29,7 @@ _LOOK_ALIKES = {
     "k": "кκᴋⲕᏦᛕꓗ𐔘",
     "l": "ӏʟłⳑᏞᒪꓡ𖼖𑣒𐑃𐔦ǀⲓⵏᛁꓲ𖼨𐊊𐌉",
     "m": "мᴍμϻⲙᎷᗰᛖꓟ𐊰𐌑",
-    "n": "пηոɴⲛꓠ𐔓ռ",
+    "n": "пηոɴⲛꓠ𐔓ռᑎ",
     "o": "оοσօᴏøⲟⵔ𐓪ꓳ𑣕𐊒𐊫𐐬𐔖𑣈𑣗",
     "p": "рρᴘⲣᏢᑭꓑ𐊕",
     "q": "ԛⵕգզ",
@@ -71,7 +71,8 @@ def fold_character(character: str) -> str:
         return ""
     if character in _AS_SEEN:
         return _AS_SEEN[character]
-    parts = unicodedata.normalize("NFKD", character).casefold()
+    # Before case folding too: it makes a letter of the Greek iota below.
+    parts = "".join(c for c in unicodedata.normalize("NFKD", character) if not _is_accent(c)).casefold()
     parts = "".join(c for c in unicodedata.normalize("NFKD", parts) if not _is_accent(c))
     parts = "".join(_LIGATURES.get(c) or _latin(c) for c in parts.translate(_CONFUSABLES))
     return unicodedata.normalize("NFKC", parts)

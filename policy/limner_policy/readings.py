@@ -1,8 +1,8 @@
 """The ways to read a folded text: as it stands, with its disguises undone, and where each character came from.
 
-Undoes letters s p a c e d out, text turned round by a right-to-left override, capitals and invisible gaps that fold two
-ways, leetspeak and stretched words. Knows no rules; which words are looked for is told by a set, so that nothing is
-guessed that nobody asks for. Each step looks at every character a bounded number of times.
+Undoes letters s p a c e d out, words cut or glued (`cuts.py`), text turned round by a right-to-left override, capitals
+and invisible gaps that fold two ways, leetspeak and stretched words. Knows no rules; which words are looked for is told
+by a set, so that nothing is guessed that nobody asks for. Each step looks at every character a bounded number of times.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import itertools
 import re
 import unicodedata
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from limner_policy.cuts import Edit, camel_gaps, cut_words, glued_words
 from limner_policy.normalise import Folded, fold_character, word_origins, words
 
 MAX_RUN = 64
@@ -41,6 +43,7 @@ _LEET = {
     "€": "e",
 }
 _MOST_AMBIGUOUS = 5
+_MOST_STRETCHED = 3
 _SUSPECT = re.compile(r"[0-9@$!|+€]|([^\W\d_])\1\1")
 _SIGN = re.compile(r"[0-9@$!|+€]")
 _TRIPLES = tuple(3 * chr(code) for code in range(ord("a"), ord("z") + 1))
@@ -64,13 +67,11 @@ _TURNED = re.compile("\u202e([^\u202c\n\u2069]*)")
 _GAP = re.compile("(?<=\\w)[\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e]+(?=\\w)")
 # Letters that look like another one than what they fold to: Greek Η is h while η is n, a Cyrillic г may be an r.
 _LOOKS = {"Η": "h", "Μ": "m", "Ν": "n", "Υ": "y", "Ζ": "z", "Տ": "s", "г": "r", "ſ": "f", "ẝ": "f", "ɯ": "w", "ɣ": "y"}
+_LOOKS |= dict(zip("ИиЯяШш", "nnrrww", strict=True))
 # A capital I inside a word may be an l.
 _CAPITAL_I = re.compile("(?<=[a-z])I")
 # A stroke that may be an i or an l, spelled as the sign that leetspeak reads so.
 _STROKE = "|"
-
-Edit = tuple[int, int, str, list[int]]
-"""Positions `start` to `end` of a text are read as another text, each of whose characters has its own position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class _Spelling:
     text: str
     places: list[int] | None = None
     joined: bool = False
+    runs: tuple[tuple[int, int], ...] = ()
+    """Where letters were put together."""
 
     def reading(self) -> Reading:
         return Reading(words(self.text), self.origins, self.joined)
@@ -104,8 +107,11 @@ class _Spelling:
         """Some stretches read in another way."""
         pieces: list[str] = []
         places: list[int] = []
+        runs: list[tuple[int, int]] = []
         behind = 0
         for start, end, text, own in edits:
+            begin = len(places) + start - behind
+            runs.append((begin, begin + len(text)))
             pieces += (self.text[behind:start], text)
             places += range(behind, start)
             places += own
@@ -114,7 +120,9 @@ class _Spelling:
         places += range(behind, len(self.text) + 1)
         if self.places is not None:
             places = [self.places[place] for place in places]
-        return _Spelling("".join(pieces), places, self.joined if joined is None else joined)
+        return _Spelling(
+            "".join(pieces), places, self.joined if joined is None else joined, tuple(runs) if joined else ()
+        )
 
 
 class Spellings:
@@ -140,6 +148,11 @@ class Spellings:
                 words_known = _Either(known, known_joined()) if spelling.joined else known
                 for other in _unmasked(spelling, words_known):
                     yield other.reading()
+            edits = (
+                glued_words(spelling.text, spelling.runs, known) if spelling.joined else cut_words(spelling.text, known)
+            )
+            if found := list(edits):
+                yield spelling.edited(found).reading()
 
 
 def _is_suspect(text: str) -> bool:
@@ -167,6 +180,8 @@ def _bases(folded: Folded) -> Iterator[_Spelling]:
     yield plain
     if looks := list(_second_looks(folded)):
         yield plain.edited(looks)
+    if gaps := [bisect_left(folded.origins, place) for place in camel_gaps(folded.original)]:
+        yield plain.edited((place, place, " ", [place]) for place in gaps)
     if not folded.original.isascii():
         if "\u202e" in folded.original:
             yield plain.edited(_turned(folded))
@@ -221,10 +236,27 @@ def _joinings(spelling: _Spelling) -> Iterator[_Spelling]:
     wide = [_joined_widely(match) for match in _SPACED_WIDELY.finditer(text)]
     if wide and wide != narrow:
         yield spelling.edited(wide, joined=True)
+    if gapped := list(_gapped(text)):
+        yield spelling.edited(gapped, joined=True)
 
 
 def _joined(run: re.Match[str]) -> Edit:
     return run.start(), run.end(), run[0][::2], list(range(run.start(), run.end(), 2))
+
+
+def _gapped(text: str) -> Iterator[Edit]:
+    """Spaced-out letters of several words: where what stands between is not as it mostly is, a word ends."""
+    for run in _SPACED_WIDELY.finditer(text):
+        letters = list(_LETTER_OR_DIGIT.finditer(run[0]))
+        between = [run[0][one.end() : two.start()] for one, two in itertools.pairwise(letters)]
+        mostly = Counter(between).most_common(1)[0][0]
+        if any(one != mostly for one in between):
+            read, places = [letters[0][0]], [run.start()]
+            for letter, one in zip(letters[1:], between, strict=True):
+                gap = "" if one == mostly else " "
+                read += (gap, letter[0])
+                places += [run.start() + letter.start() - 1] * len(gap) + [run.start() + letter.start()]
+            yield run.start(), run.end(), "".join(read), places
 
 
 def _joined_widely(run: re.Match[str]) -> Edit:
@@ -329,7 +361,10 @@ def _unstretched(text: str, places: list[int]) -> Iterator[tuple[str, list[int]]
     runs = list(_STRETCHED.finditer(text))
     if not runs:
         return
-    for keep in (2, 1):
-        dropped = {place for run in runs for place in range(run.start() + keep, run.end())}
+    each = len(runs) if len(runs) <= _MOST_STRETCHED else 0
+    for keeps in itertools.product((2, 1), repeat=each) if each else ((2,) * len(runs), (1,) * len(runs)):
+        dropped = {
+            place for run, keep in zip(runs, keeps, strict=True) for place in range(run.start() + keep, run.end())
+        }
         kept = [place for place in range(len(text)) if place not in dropped]
         yield "".join(text[place] for place in kept), [places[place] for place in kept]

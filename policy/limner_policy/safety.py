@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from limner_policy.amounts import InputsHave, TagsHave
+from limner_policy.conditions import AllOf, AnyOf, Condition, FactIn, Not, TextCondition, walk
 from limner_policy.pack import Pack, Rule
 from limner_policy.verdicts import Verdict
 
@@ -16,4 +18,12 @@ def unsafe(pack: Pack) -> str:
 
 
 def _restrains(rule: Rule) -> bool:
-    return "enforce" in rule.modes and max(rule.verdict, rule.if_unknown) >= Verdict.REVIEW
+    # What is asked of words, tags and given pictures is never unknown: there `if_unknown` restrains nothing.
+    unknown = rule.if_unknown if any(map(_can_be_unknown, walk(rule.when))) else rule.verdict
+    return "enforce" in rule.modes and max(rule.verdict, unknown) >= Verdict.REVIEW
+
+
+def _can_be_unknown(node: Condition) -> bool:
+    if isinstance(node, FactIn):
+        return node.fact != "task"
+    return not isinstance(node, AllOf | AnyOf | Not | TextCondition | TagsHave | InputsHave)

@@ -18,6 +18,9 @@ MAX_DEPTH = 24
 MAX_NODES = 200_000
 
 # ruamel counts these as line ends, editors do not: a place would be reported on a wrong line.
+# A reviewer would see other words than those that are compared.
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 
 
@@ -116,6 +119,11 @@ class _Reader:
             place = _place(text, odd.start())
             self.refuse(*place, f"line ends like U+{ord(odd[0]):04X} are not accepted", "Use LF or CRLF")
             raise _Refused
+        if turning := _TURNING.search(text):
+            place, code = _place(text, turning.start()), f"{ord(turning[0]):04X}"
+            told = f"the sign U+{code} is not shown and turns the text behind it round"
+            self.refuse(*place, told, f'Delete it; in an example write "\\u{code.lower()}" in double quotes')
+            raise _Refused
         return text
 
     def document(self, text: str) -> Node | None:
@@ -185,6 +193,9 @@ class _Reader:
             return self.mapping(line, column, events, depth)
         text = getattr(event, "value", "")
         quoted = getattr(event, "style", None) is not None
+        if half := _SURROGATE.search(text):
+            told = f"\\u{ord(half[0]):04x} is half a character, which no text can hold"
+            self.at(event, told, "Write the character itself, or \\U and eight digits")
         return Scalar(line, column, self.last_line(event), text, quoted)
 
     def last_line(self, event: Any) -> int:

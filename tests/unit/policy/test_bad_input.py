@@ -158,6 +158,10 @@ def test_a_pack_that_allows_everything_is_called_unsafe(
     watched, lax = rule("R-1", extra="mode: audit\n"), rule("R-1", then="{verdict: allow}", extra="if_unknown: allow\n")
     assert "ever in `enforce` mode" in unsafe(pack_of(watched))
     assert "gives review or deny" in unsafe(pack_of(lax))
+    # A question about words is never unknown, so what holds where it is (deny, unless written) refuses nothing.
+    assert "gives review or deny" in unsafe(pack_of(rule("R-1", then="{verdict: allow}")))
+    asks = rule("R-1", when="{audience: {in: [children]}}", then="{verdict: allow}")
+    assert unsafe(pack_of(asks)) == ""
     assert unsafe(pack_of(rule("R-1"))) == ""
     assert unsafe(pack_of(rule("R-1", extra="mode: warn\nmode_from: {enforce: 2099-01-01}\n"))) == ""
     (tmp_path / "lax.yaml").write_text(HEADER + lax)

@@ -62,3 +62,9 @@ def test_folding_a_long_text_stays_linear(piece: str) -> None:
     """300,000 characters without a break fold in a moment; anything quadratic would run into the time limit."""
     folded = fold(piece * (300_000 // len(piece))).text
     assert len(words(folded)) == len(word_origins(folded))
+
+
+def test_an_iota_below_is_an_accent() -> None:
+    """It folds away like every other sign below a letter, alone or as part of one, and makes no letter of its own."""
+    assert fold("n\u0345u\u0345d\u0345e").text == "nude"
+    assert fold("\u1fb3").text == fold("\u03b1").text

@@ -321,3 +321,17 @@ def test_a_plain_word_is_found_beside_any_disguise(prompt: str) -> None:
     """No mixture of disguises hides a word that stands there in plain letters."""
     hits = Matcher(EVERYTHING).search(Texts(RequestFacts(prompt=f"nude\n\n{prompt}", task="t")))
     assert Span("prompt", 0, 4) in hits.get(EVERYTHING[0], ()) or len(hits[EVERYTHING[0]]) == MAX_SPANS
+
+
+@pytest.mark.parametrize("between", [", ", ". ", "; ", " (", ": ", "\n", "、"])
+def test_an_excepted_phrase_ends_where_a_thought_ends(between: str) -> None:
+    """A comma, a full stop or a bracket in the middle makes two phrases of one, and the word counts."""
+    naked = Terms(("naked",), PROMPT, excepted=("naked eye",))
+    assert spans(naked, "seen with the naked eye, and the naked-eye view") == ()
+    assert spans(naked, f"a woman, naked{between}eye contact") == (Span("prompt", 9, 14),)
+
+
+def test_an_excepted_phrase_may_have_a_full_stop_of_its_own() -> None:
+    """Where the exception is written with such a sign, it holds with it."""
+    beheading = Terms(("beheading",), PROMPT, excepted=("beheading of St. John",))
+    assert spans(beheading, "The beheading of St. John, after Caravaggio") == ()

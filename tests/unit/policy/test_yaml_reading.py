@@ -57,6 +57,8 @@ def test_a_byte_order_mark_and_crlf_are_accepted() -> None:
         ("a: [b\n", "f.yaml:2:1: this is not YAML: while parsing a flow sequence"),
         ("a: b\u2028c\n", "f.yaml:1:5: line ends like U+2028 are not accepted"),
         ("ab: \x01\n", "f.yaml:1:5: a character that YAML does not allow"),
+        ("a: sw\u202eord\n", "f.yaml:1:6: the sign U+202E is not shown and turns the text behind it round. Delete it"),
+        ('a: "\\ud83d\\ude00"\n', "f.yaml:1:4: \\ud83d is half a character, which no text can hold"),
         ("", "f.yaml:1:1: the file is empty"),
         ("# nothing\n", "f.yaml:1:1: the file is empty"),
         (b"a: 1\nb: \xff\n", "f.yaml:2:4: the file is not UTF-8 here. Save it as UTF-8"),
