@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,9 +13,7 @@ from servers import faults
 from servers.midjourney_faults import banned, business
 from servers.midjourney_server import MidjourneyApp
 from servers.midjourney_tasks import Plan, tiles_of
-from servers.script import Fault, Usual
 from servers.serving import Server
-from servers.wire import Request, Response
 
 from limner_providers import ImageRequest, InputImage, JobAccepted, Progress, ProviderAnswer, Reference, _download
 from limner_providers.base import Resumable
@@ -532,44 +528,6 @@ async def test_a_wrong_secret_is_access_denied_and_never_shown(midjourney_server
     assert midjourney_server.ledger.billed_images() == 0
 
 
-async def test_a_cancelled_call_cancels_the_task_where_that_can_be_done(
-    midjourney_server: MjServer, provider: MidjourneyProvider
-) -> None:
-    """The proxy is told where it has a call for it (trueai)."""
-    import asyncio
-
-    midjourney_server.app.plan(Plan(stuck_at="IN_PROGRESS"))
-    accepted = asyncio.Event()
-    running = asyncio.ensure_future(imagine(provider, on_event=lambda _: accepted.set()))
-    await accepted.wait()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    (task,) = midjourney_server.app.tasks.values()
-    if midjourney_server.app.dialect == "trueai":
-        assert task.fail_reason == "取消任务"
-    else:
-        assert midjourney_server.ledger.calls("/cancel") == []
-
-
-@only_trueai
-async def test_a_call_cancelled_while_it_submits_finds_its_task_and_cancels_it(
-    midjourney_server: MjServer, provider: MidjourneyProvider
-) -> None:
-    """Not even the answer to the submit is needed: the state names the task."""
-    import asyncio
-
-    midjourney_server.script.next(faults.hang(work=True), path="/submit/imagine")
-    running = asyncio.ensure_future(imagine(provider))
-    while not midjourney_server.app.tasks:
-        await asyncio.sleep(0.01)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    (task,) = midjourney_server.app.tasks.values()
-    assert task.fail_reason == "取消任务"
-
-
 async def test_accepted_work_is_fetched_later_by_its_job(midjourney_server: MjServer, make: Make) -> None:
     """Another process with the job's id gets the same pictures; nothing is submitted."""
     first = make()
@@ -624,79 +582,3 @@ async def test_check_says_so_where_no_proxy_is(midjourney_server: MjServer, make
             await make().check()
     with pytest.raises(EngineUnavailable, match="refused"):
         await make(base_url="http://127.0.0.1:9").check()
-
-
-@only_trueai
-async def test_a_request_that_already_cost_an_upscale_is_not_made_again(
-    midjourney_server: MjServer, provider: MidjourneyProvider
-) -> None:
-    """Where a picture was taken out of its grid and the painting was not queued, nobody may start over elsewhere."""
-    grid = await imagine(provider)
-    mask = InputImage.of(np.full((8, 8), 255, np.uint8), field="mask")
-    request = ImageRequest(task="inpaint", prompt="a pear", origin=origin(grid), image=_black(8), mask=mask)
-
-    async def full_the_second_time(message: Request, usual: Usual) -> Response:
-        if b"upsample" in message.body:
-            return await usual()
-        return Response.of_json({"code": 23, "description": "队列已满"})
-
-    midjourney_server.script.always(Fault("full", full_the_second_time), path="/submit/action")
-    billed = midjourney_server.ledger.billed_images()
-    with pytest.raises(RateLimited) as caught:
-        await provider.generate(request, seeds=(1,))
-    assert midjourney_server.ledger.billed_images() == billed + 1
-    assert (caught.value.retry_safe, caught.value.may_have_billed, caught.value.fallback_safe) == (False, True, False)
-
-
-def _black(side: int) -> InputImage:
-    return InputImage.of(np.zeros((side, side, 3), np.uint8), field="image")
-
-
-@pytest.mark.parametrize("status", [500, 503])
-async def test_a_submit_that_failed_is_unknown_where_no_list_can_be_read(
-    midjourney_server: MjServer, provider: MidjourneyProvider, status: int
-) -> None:
-    """Only a list that was read says that nothing was queued; a gateway's 503 without a time says nothing."""
-    body = {"error": "x"} if status == 500 else b"upstream connect error"
-    midjourney_server.script.next(faults.answer(status, body, work=True), path="/submit/")
-    midjourney_server.script.always(faults.answer(502), path="/mj/task/list")
-    midjourney_server.script.always(faults.answer(502), path="/mj/task/queue")
-    with pytest.raises(OutcomeUnknown) as caught:
-        await imagine(provider)
-    assert not caught.value.fallback_safe
-
-
-async def test_an_earlier_task_that_is_not_shown_is_unknown(
-    midjourney_server: MjServer, provider: MidjourneyProvider
-) -> None:
-    """A look that fails after code 21 is not "nothing was made": the same submit is not made again."""
-    midjourney_server.script.next(business(21, "任务已存在", task_id="123"), path="/submit/")
-    midjourney_server.script.always(faults.unavailable(), path="/fetch")
-    with pytest.raises(OutcomeUnknown) as caught:
-        await imagine(provider)
-    assert (caught.value.retry_safe, caught.value.job) == (False, None)
-
-
-async def test_a_picture_that_is_being_fetched_is_not_given_up(
-    midjourney_server: MjServer, provider: MidjourneyProvider
-) -> None:
-    """Work that has ended is paid for: who cancels while its pictures are on their way gets them all the same."""
-    began = anyio.Event()
-
-    async def slowly(message: Request, usual: Usual) -> Response:
-        began_in.call_soon_threadsafe(began.set)
-        await asyncio.sleep(0.3)
-        return await usual()
-
-    began_in = asyncio.get_running_loop()
-    midjourney_server.script.always(Fault("slowly", slowly), path="/cdn/")
-    answers: list[ProviderAnswer] = []
-
-    async def ask() -> None:
-        answers.append(await imagine(provider))
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask)
-        await began.wait()
-        group.cancel_scope.cancel()
-    assert [len(answer.images) for answer in answers] == [4]
