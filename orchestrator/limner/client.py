@@ -275,9 +275,7 @@ class AsyncLimner:
             raise ConfigInvalid(f"{min(unknown)!r} is no argument.", remedy=f"Known: {', '.join(HOW)}.")
         provider, model = how.get("provider"), how.get("model")
         if provider is not None and provider not in (known := self._runtime.config.provider_sections()):
-            unlisted = provider in self._runtime.config.providers
-            why = "is configured, but not in routing.order" if unlisted else "is not configured"
-            raise ConfigInvalid(f"provider={provider!r} {why}.", remedy=f"Use one of: {', '.join(known)}.")
+            raise ConfigInvalid(f"provider={provider!r} is not configured.", remedy=f"Use one of: {', '.join(known)}.")
         if model is not None and not (isinstance(model, str) and 0 < len(model) <= 500):
             raise ConfigInvalid(
                 f"model={str(model)[:80]!r} is no model's name.", remedy="Give a text, or leave it out."

@@ -155,7 +155,7 @@ class Config(_Section):
         return [self.path(p) for p in self.policy] or [embedded_pack()]
 
     def provider_sections(self) -> dict[str, ProviderSection]:
-        """The providers in routing order; the embedded default where none is configured."""
+        """Every provider, those of the routing order first; the embedded default where none is configured."""
         sections = self.providers or {
             "local": ProviderSection.model_validate({"kind": "diffusers", "model": "starter"})
         }
@@ -166,7 +166,11 @@ class Config(_Section):
                 f"routing.order names {unknown[0]!r}, which is not under providers.",
                 remedy=f"Use one of: {', '.join(sections)}.{_suggest(unknown[0], list(sections))}",
             )
-        return {name: sections[name] for name in order}
+        return {name: sections[name] for name in (*order, *(name for name in sections if name not in order))}
+
+    def routed(self) -> tuple[str, ...]:
+        """The providers that are asked without being named; one outside `routing.order` has to be."""
+        return self.routing.order or tuple(self.provider_sections())
 
 
 def load_config(path: str | Path | None = None, *, folder: Path | None = None, engines: bool = True) -> Config:

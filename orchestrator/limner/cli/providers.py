@@ -95,6 +95,7 @@ async def _look_at(config: Config, name: str, *, contact: bool) -> dict[str, Any
     from limner.runtime import build_provider
 
     found: dict[str, Any] = {"name": name, "kind": config.provider_sections()[name].kind, "error": None}
+    found["routed"] = name in config.routed()
     provider = None
     try:
         provider = build_provider(config, name)
@@ -140,7 +141,7 @@ def _few(names: tuple[str, ...] | list[str]) -> str:
 
 def _show(configured: list[dict[str, Any]]) -> None:
     def row(one: dict[str, Any]) -> tuple[str, ...]:
-        note = one["error"]["message"] if one["error"] else ""
+        note = one["error"]["message"] if one["error"] else "" if one["routed"] else "only when asked for by name"
         return one["name"], one["kind"], one.get("model", "—"), ", ".join(one.get("tasks", ())), note
 
     title = "Configured, in the order in which they are asked"

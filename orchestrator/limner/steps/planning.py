@@ -31,7 +31,7 @@ async def plan(record: Record, runtime: Runtime) -> None:
             await _nobody_again(record, planned.data)
         return
     what = asked(record)
-    names = [name for name in runtime.config.provider_sections() if what.provider in {None, name}]
+    names = runtime.config.routed() if what.provider is None else (what.provider,)
     looked = [await look(record, runtime, name, what) for name in names]
     candidates = [c for c in looked if isinstance(c, Candidate)]
     chosen = next((i for i, c in enumerate(candidates) if not c.left_out), None)

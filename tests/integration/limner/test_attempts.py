@@ -222,6 +222,15 @@ def test_order_and_pin(house: House, asked: list[Any]) -> None:
     assert [c["provider"] for c in asked] == ["other", "one"]
 
 
+def test_outside_the_order_a_provider_is_asked_by_its_name_only(house: House, asked: list[Any]) -> None:
+    """An engine that `routing.order` leaves out is never chosen, not even as the last one, and can be named."""
+    with Limner.open(house(providers=two(fail="access"), routing={"order": ["one"]})) as limner:
+        with pytest.raises(AccessDenied):
+            limner.generate("red apple")
+        assert limner.generate("red apple", provider="other").provider == "other"
+    assert [c["provider"] for c in asked] == ["one", "other"]
+
+
 def test_the_end_user_is_an_opaque_id(house: House, asked: list[Any]) -> None:
     """An engine is told the same id for the same user, and never the name; without a user it is told nothing."""
     with Limner.open(house(), context={"user": "ann"}) as limner:

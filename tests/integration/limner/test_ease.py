@@ -90,16 +90,6 @@ def test_who_could_do_it_is_told_truly(house: Callable[..., Config]) -> None:
     assert "mj" not in upscale.value.able
 
 
-def test_a_provider_outside_the_order_is_said_to_be_so(house: Callable[..., Config]) -> None:
-    """It is configured, and still not asked; the message tells the two cases apart."""
-    config = house(providers={"one": {}, "two": {}}, routing={"order": ["one"]})
-    with Limner.open(config) as limner:
-        with pytest.raises(ConfigInvalid, match=r"'two' is configured, but not in routing\.order"):
-            limner.generate("red apple", provider="two")
-        with pytest.raises(ConfigInvalid, match="'three' is not configured"):
-            limner.generate("red apple", provider="three")
-
-
 def test_a_reference_can_be_a_bare_picture(limner: Limner) -> None:
     """A list of pictures is enough; it is the same request as the long form, and no picture is named as such."""
     one = limner.generate("red apple", seed=7).images[0]
