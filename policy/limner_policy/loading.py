@@ -78,6 +78,7 @@ def load_pack_bytes(data: bytes, name: str, *, folder: str | Path | None = None)
 def load_packs(paths: Iterable[str | Path]) -> tuple[Pack, ...]:
     """Load policy files; a folder stands for all *.yaml and *.yml directly in it, sorted by name.
 
+    A path that is not there stands for the file of that name with the ending `.policy.yaml`, as `policy/examples/general`.
     List files are looked for beside the pack that names them. A pack that allows everything is loaded with a warning to
     the logger `limner_policy`.
 
@@ -107,7 +108,8 @@ def load_packs(paths: Iterable[str | Path]) -> tuple[Pack, ...]:
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path]
+        named = path.with_name(f"{path.name}.policy.yaml")
+        return [named if not path.exists() and named.is_file() else path]
     files = sorted(child for child in path.iterdir() if child.suffix in _SUFFIXES and child.is_file())
     if not files:
         raise _unreadable(path, "the folder holds no *.yaml and no *.yml file", "Name a policy file, or put one there")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from limner_policy.engine import judge, required_detectors
+from limner_policy.errors import PolicyFileError
 from limner_policy.example_checks import check_examples
 from limner_policy.loading import embedded_pack, load_packs
 from limner_policy.pack import Pack
@@ -134,3 +135,13 @@ def test_it_asks_for_the_nsfw_detector_only(general: Pack, given: Given) -> None
     assert required_detectors([general], "image", "2026-11-24T00:00:00Z") == {"nsfw"}
     assert required_detectors([general], "request", "2026-11-24T00:00:00Z") == set()
     assert judge([general], given("red apple", stage="image")).verdict.value == "deny"
+
+
+def test_a_pack_is_found_by_its_name_without_the_ending() -> None:
+    """`policy/examples/general` is the file beside it that is called general.policy.yaml."""
+    file = embedded_pack()
+    (named,) = load_packs([file.with_name("general")])
+    (whole,) = load_packs([file])
+    assert named.sha256 == whole.sha256
+    with pytest.raises(PolicyFileError, match="no such policy file"):
+        load_packs([file.with_name("generally")])
