@@ -78,7 +78,7 @@ def load_pack_bytes(data: bytes, name: str, *, folder: str | Path | None = None)
 def load_packs(paths: Iterable[str | Path]) -> tuple[Pack, ...]:
     """Load policy files; a folder stands for all *.yaml and *.yml directly in it, sorted by name.
 
-    A path that is not there stands for the file of that name with the ending `.policy.yaml`, as `policy/examples/general`.
+    A path that is not there stands for the file with the ending `.policy.yaml` beside it, as `policy/examples/general`.
     List files are looked for beside the pack that names them. A pack that allows everything is loaded with a warning to
     the logger `limner_policy`.
 
