@@ -10,10 +10,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 from PIL import Image
+from servers.midjourney_server import MidjourneyApp
+from servers.serving import Server
+
+from limner_providers.midjourney import MidjourneyProvider
 
 Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 BROKEN = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
@@ -142,3 +147,32 @@ def picture() -> Callable[..., bytes]:
         return file.getvalue()
 
     return make
+
+
+@pytest.fixture
+async def make_midjourney(midjourney_server: Server[MidjourneyApp]) -> AsyncIterator[Callable[..., MidjourneyProvider]]:
+    """Give a factory of Midjourney providers for the running server; they are closed afterwards."""
+    made: list[MidjourneyProvider] = []
+
+    def factory(**changes: Any) -> MidjourneyProvider:
+        app = midjourney_server.app
+        fields: dict[str, Any] = {
+            "base_url": midjourney_server.url,
+            "secret": app.secret,
+            "dialect": app.dialect,
+            "poll": (0.01, 0.03),
+            "timeout": 20.0,
+            "version": 7,
+        }
+        made.append(MidjourneyProvider("mj", **{**fields, **changes}))
+        return made[-1]
+
+    yield factory
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def provider(make_midjourney: Callable[..., MidjourneyProvider]) -> MidjourneyProvider:
+    """Give the usual Midjourney provider."""
+    return make_midjourney()

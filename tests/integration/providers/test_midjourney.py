@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,35 +37,6 @@ MjServer = Server[MidjourneyApp]
 Make = Callable[..., MidjourneyProvider]
 only_trueai = pytest.mark.parametrize("midjourney_server", ["trueai"], indirect=True)
 only_novicezk = pytest.mark.parametrize("midjourney_server", ["novicezk"], indirect=True)
-
-
-@pytest.fixture
-async def make(midjourney_server: MjServer) -> AsyncIterator[Make]:
-    """Give a factory of providers for the running server; they are closed afterwards."""
-    made: list[MidjourneyProvider] = []
-
-    def factory(**changes: Any) -> MidjourneyProvider:
-        app = midjourney_server.app
-        fields: dict[str, Any] = {
-            "base_url": midjourney_server.url,
-            "secret": app.secret,
-            "dialect": app.dialect,
-            "poll": (0.01, 0.03),
-            "timeout": 20.0,
-            "version": 7,
-        }
-        made.append(MidjourneyProvider("mj", **{**fields, **changes}))
-        return made[-1]
-
-    yield factory
-    for one in made:
-        await one.close()
-
-
-@pytest.fixture
-def provider(make: Make) -> MidjourneyProvider:
-    """Give the usual provider."""
-    return make()
 
 
 async def imagine(provider: MidjourneyProvider, **fields: Any) -> ProviderAnswer:
@@ -272,9 +243,9 @@ async def test_reference_pictures_travel(midjourney_server: MjServer, provider: 
     assert "http" not in answer.parameters["flags"]
 
 
-async def test_speed_is_a_part_of_the_address_or_a_flag(midjourney_server: MjServer, make: Make) -> None:
+async def test_speed_is_a_part_of_the_address_or_a_flag(midjourney_server: MjServer, make_midjourney: Make) -> None:
     """Each proxy is told in its own way."""
-    answer = await imagine(make(speed="turbo"))
+    answer = await imagine(make_midjourney(speed="turbo"))
     call = midjourney_server.ledger.only("/submit/imagine")
     if midjourney_server.app.dialect == "trueai":
         assert call.path == "/mj-turbo/mj/submit/imagine"
@@ -516,10 +487,12 @@ async def test_no_account_is_no_failure_of_the_request(
     assert caught.value.fallback_safe
 
 
-async def test_a_wrong_secret_is_access_denied_and_never_shown(midjourney_server: MjServer, make: Make) -> None:
+async def test_a_wrong_secret_is_access_denied_and_never_shown(
+    midjourney_server: MjServer, make_midjourney: Make
+) -> None:
     """Whatever the dialect's 401 looks like."""
     secret = "wrong-secret-5e1f"
-    provider = make(secret=secret)
+    provider = make_midjourney(secret=secret)
     for asking in (imagine(provider), provider.check()):
         with pytest.raises(AccessDenied) as caught:
             await asking
@@ -528,14 +501,14 @@ async def test_a_wrong_secret_is_access_denied_and_never_shown(midjourney_server
     assert midjourney_server.ledger.billed_images() == 0
 
 
-async def test_accepted_work_is_fetched_later_by_its_job(midjourney_server: MjServer, make: Make) -> None:
+async def test_accepted_work_is_fetched_later_by_its_job(midjourney_server: MjServer, make_midjourney: Make) -> None:
     """Another process with the job's id gets the same pictures; nothing is submitted."""
-    first = make()
+    first = make_midjourney()
     midjourney_server.app.plan(Plan(stuck_at="IN_PROGRESS"))
     with pytest.raises(OutcomeUnknown) as caught:
         await imagine(first, timeout=0.3)
     job = str(caught.value.job)
-    later = make()
+    later = make_midjourney()
     assert isinstance(later, Resumable)
     with pytest.raises(OutcomeUnknown) as still:
         await later.fetch(job, ImageRequest(prompt="red apple"), timeout=0)
@@ -560,25 +533,25 @@ async def test_a_listener_that_raises_costs_no_picture(provider: MidjourneyProvi
     assert answer.warnings == ("on_event raised ValueError and was not called again",)
 
 
-async def test_check_tells_reachability_latency_and_dialect(midjourney_server: MjServer, make: Make) -> None:
+async def test_check_tells_reachability_latency_and_dialect(midjourney_server: MjServer, make_midjourney: Make) -> None:
     """A dialect that was mixed up is named with what to set; nothing is submitted."""
     app = midjourney_server.app
-    health = await make().check()
+    health = await make_midjourney().check()
     assert health.missing == ()
     assert f"speaks {app.dialect}" in health.detail
     assert health.latency is not None
     assert "midjourney-7" in health.models
     other = "trueai" if app.dialect == "novicezk" else "novicezk"
-    (mixed,) = (await make(dialect=other).check()).missing
+    (mixed,) = (await make_midjourney(dialect=other).check()).missing
     assert f"set dialect: {app.dialect}" in mixed
     assert midjourney_server.ledger.calls("/submit/") == []
 
 
-async def test_check_says_so_where_no_proxy_is(midjourney_server: MjServer, make: Make) -> None:
+async def test_check_says_so_where_no_proxy_is(midjourney_server: MjServer, make_midjourney: Make) -> None:
     """A web page, another service and a closed port are three clear errors."""
     for fault in (faults.html_as("text/html"), faults.answer(200, {"hello": "world"}), faults.answer(404, "no")):
         midjourney_server.script.next(fault)
         with pytest.raises(EngineUnavailable):
-            await make().check()
+            await make_midjourney().check()
     with pytest.raises(EngineUnavailable, match="refused"):
-        await make(base_url="http://127.0.0.1:9").check()
+        await make_midjourney(base_url="http://127.0.0.1:9").check()

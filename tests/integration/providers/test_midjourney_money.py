@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -30,35 +30,6 @@ pytestmark = pytest.mark.anyio
 MjServer = Server[MidjourneyApp]
 Make = Callable[..., MidjourneyProvider]
 only_trueai = pytest.mark.parametrize("midjourney_server", ["trueai"], indirect=True)
-
-
-@pytest.fixture
-async def make(midjourney_server: MjServer) -> AsyncIterator[Make]:
-    """Give a factory of providers for the running server; they are closed afterwards."""
-    made: list[MidjourneyProvider] = []
-
-    def factory(**changes: Any) -> MidjourneyProvider:
-        app = midjourney_server.app
-        fields: dict[str, Any] = {
-            "base_url": midjourney_server.url,
-            "secret": app.secret,
-            "dialect": app.dialect,
-            "poll": (0.01, 0.03),
-            "timeout": 20.0,
-            "version": 7,
-        }
-        made.append(MidjourneyProvider("mj", **{**fields, **changes}))
-        return made[-1]
-
-    yield factory
-    for one in made:
-        await one.close()
-
-
-@pytest.fixture
-def provider(make: Make) -> MidjourneyProvider:
-    """Give the usual provider."""
-    return make()
 
 
 async def imagine(provider: MidjourneyProvider, **fields: Any) -> ProviderAnswer:
