@@ -26,13 +26,13 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
-	@echo "==> [2/3] Limner with a local Stable Diffusion and the safety detector (a few minutes the first time)"
-	$(PIP) -e '.[diffusers,safety]' $(SHOW)
+	@echo "==> [2/3] Limner with a local Stable Diffusion and the safety detectors (a few minutes the first time)"
+	$(PIP) -e '.[diffusers,safety,clip]' $(SHOW)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "==> [3/3] what the tests and notebooks need"
-	$(PIP) -e '.[diffusers,openai,safety,notebooks,dev]' $(SHOW)
+	$(PIP) -e '.[diffusers,openai,safety,clip,postgres,notebooks,dev]' $(SHOW)
 	touch $@
 
 demo: $(VENV)/.run  ## a picture, its policy decision, its credentials and its audit proof
@@ -54,7 +54,7 @@ unit: $(VENV)/.dev  ## the quick tests: no torch, no socket
 	@$(BIN)/pytest -q tests/unit
 
 test: lint types contracts  ## lint, types, import contracts, every test, the notebooks
-	@echo "==> tests"; $(BIN)/pytest --nbmake --nbmake-timeout=300 tests notebooks
+	@echo "==> tests"; $(BIN)/pytest -n auto --dist loadfile --nbmake --nbmake-timeout=300 tests notebooks
 
 bench: $(VENV)/.dev  ## figures, each with its ratio to a peer in the same run
 	@for b in benchmarks/*.py; do echo "==> $$b"; $(BIN)/python $$b; done
