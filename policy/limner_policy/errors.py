@@ -3,6 +3,8 @@
     PolicyError
     ├── PolicyFileError        a policy file cannot be taken into force; carries every problem with file, line, column
     ├── PolicyInputError       a recorded judgement input is not one that this version can read
+    ├── EvaluationInvalid      a data set, table of scores or setting of an evaluation is wrong; names file, row, column
+    ├── EvaluationUnavailable  an optional dependency of evaluations is missing; names the extra to install
     └── DetectorError          a detector is unknown, doubled, or was given something that is no picture
         ├── DetectorUnavailable    its optional dependency is missing; names the extra to install
         └── WeightsMismatch        its weights are not the ones whose digest is known
@@ -63,6 +65,14 @@ class PolicyFileError(PolicyError):
 
 class PolicyInputError(PolicyError):
     """A judgement's input cannot be read back."""
+
+
+class EvaluationInvalid(PolicyError):
+    """What an evaluation was given is wrong: its data set, its table of scores, or a setting."""
+
+
+class EvaluationUnavailable(PolicyError):
+    """What an evaluation calculates or draws with is not installed."""
 
 
 class DetectorError(PolicyError):
