@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from limner_policy import clauses, language, listing, shapes, when, when_text
+from limner_policy import clauses, concept_reading, language, listing, shapes, thresholds, when, when_text
 from limner_policy.duties import KNOWN_DUTIES
 from limner_policy.licences import claims, values
 from limner_policy.list_files import MAX_LENGTH, SUFFIXES
@@ -158,6 +158,23 @@ def _(_: listing.Lists) -> Schema:
 
 
 @schema_of.register
+def _(_: concept_reading.Concepts) -> Schema:
+    one = schema_of(concept_reading.CONCEPT)
+    return {"type": "object", "additionalProperties": one, "maxProperties": concept_reading.MAX_CONCEPTS}
+
+
+@schema_of.register
+def _(_: concept_reading.Template) -> Schema:
+    return {"type": "string", "pattern": r"^[^{}]*\{\}[^{}]*$", "maxLength": 200}
+
+
+@schema_of.register
+def _(shape: concept_reading.Decimals) -> Schema:
+    least = {"exclusiveMinimum": 0} if shape.above_zero else {}
+    return {"type": ["number", "string"], **least, "pattern": r"^-?(0|[1-9]\d{0,5})(\.\d{1,6})?$"}
+
+
+@schema_of.register
 def _(_: clauses.Sources) -> Schema:
     return {"type": "object", "additionalProperties": schema_of(clauses.SOURCE)}
 
@@ -203,6 +220,16 @@ def _(_: values.Whole) -> Schema:
 @schema_of.register
 def _(_: values.Code) -> Schema:
     return {"type": "string", "description": "A country, a region of one, or EU: DE, US-CA."}
+
+
+@schema_of.register
+def _(_: thresholds.AtLeast) -> Schema:
+    return {"anyOf": [schema_of(shapes.Fraction()), schema_of(thresholds.THRESHOLDS)]}
+
+
+@schema_of.register
+def _(_: thresholds.ByName) -> Schema:
+    return {"type": "object", "additionalProperties": schema_of(shapes.Fraction()), "minProperties": 1}
 
 
 @schema_of.register

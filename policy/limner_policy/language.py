@@ -6,7 +6,7 @@ Its clauses are `clauses.py`, the `when` tree is `when.py`, files are `loading.p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from limner_policy.clauses import (
     Basis,
     Sources,
 )
+from limner_policy.concept_reading import Concepts, check_named, named_in
+from limner_policy.concepts import Concept
 from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, walk
 from limner_policy.licences.claims import ORGANISATION
 from limner_policy.licences.conditions import LicenceCondition
@@ -63,6 +65,7 @@ class Header:
     rules: tuple[RawRule, ...]
     organisation: Organisation | None = None
     review_by: datetime | None = None
+    concepts: dict[str, Concept] = field(default_factory=dict)
 
 
 RULE = Record(
@@ -131,6 +134,7 @@ def _header(read: Reading) -> Header:
         rules=values.get("rules", ()),
         organisation=values.get("organisation"),
         review_by=values.get("review_by"),
+        concepts=values.get("concepts", {}),
     )
 
 
@@ -149,6 +153,7 @@ PACK = Record(
         "organisation": Key(ORGANISATION, help="What the house claims of itself, for licence rules."),
         "sources": Key(Sources(), help="What rules rest on, each with the day it was read."),
         "lists": Key(Lists(), help="Long lists of terms or entities, here or in files beside the pack."),
+        "concepts": Key(Concepts(), help="What the detector clip looks for, in words: prompts for it and against it."),
         "rules": Key(Rules(), required=True, help="The rules; their order never matters."),
     },
     _header,
@@ -160,7 +165,11 @@ def finish_rules(header: Header, notes: Notes) -> tuple[Rule, ...]:
     """Put sources and defaults into the rules and check what no single value shows; problems go into `notes`."""
     for raw in header.rules:
         _check_stage(raw, notes)
+        _check_bands(raw, notes)
         _check_mode_dates(raw, notes)
+        named = named_in(raw.values["when"], raw.values.get("examples", ()))
+        for missing in check_named(raw.node, raw.path, named, header.concepts):
+            notes.add(*missing, show=False)
     return tuple(_finished(raw, header, notes) for raw in header.rules)
 
 
@@ -177,6 +186,16 @@ def _check_stage(raw: RawRule, notes: Notes) -> None:
         if isinstance(node, LicenceCondition) and stage == "request":
             told = f"`licence: {{{node.key}: …}}` is not known at the stage request"
             notes.add(where, f"{raw.path}.when", told, "Write `stage: candidate`", show=False)
+
+
+def _check_bands(raw: RawRule, notes: Notes) -> None:
+    """A band below the threshold asks a person; that makes sense below a denial alone."""
+    verdict, _ = raw.values["then"]
+    banded = any(isinstance(node, EvidenceAtLeast) and node.review_from for node in walk(raw.values["when"]))
+    if banded and verdict is not Verdict.DENY:
+        where = next(node for key, node in raw.node.pairs if key.text == "when")
+        told = f"`review_from` asks a person below a threshold that denies, and this rule's verdict is {verdict}"
+        notes.add(where, f"{raw.path}.when", told, "Lower `at_least`, or write `then: {verdict: deny}`", show=False)
 
 
 def _check_mode_dates(raw: RawRule, notes: Notes) -> None:

@@ -72,6 +72,7 @@ def load_pack_bytes(data: bytes, name: str, *, folder: str | Path | None = None)
         organisation=header.organisation,
         review_by=header.review_by,
         lists=tuple(notes.lists[one] for one in sorted(notes.lists)),
+        concepts=tuple(header.concepts[one] for one in sorted(header.concepts)),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from limner_policy.bundles import unbundle
+from limner_policy.concepts import Concept
 from limner_policy.conditions import Condition, EvidenceAtLeast, walk
 from limner_policy.errors import PolicyError
 from limner_policy.licences.organisation import Organisation
@@ -87,6 +88,13 @@ class Rule:
     """From which instant (inclusive) another mode than `mode` holds, in the order of time."""
     review_by: datetime | None = None
     """The instant by which people have to look at the rule again; it decides nothing."""
+    evidence: tuple[EvidenceAtLeast, ...] = field(init=False, compare=False, repr=False)
+    """The conditions on detectors' scores anywhere in `when`."""
+
+    def __post_init__(self) -> None:
+        """Look for them once, as every judgement asks for them."""
+        found = tuple(node for node in walk(self.when) if isinstance(node, EvidenceAtLeast))
+        object.__setattr__(self, "evidence", found)
 
     def mode_at(self, instant: datetime) -> str:
         """The mode at `instant`: that of the last date reached, else `mode`."""
@@ -107,7 +115,7 @@ class Rule:
     @property
     def detectors(self) -> frozenset[str]:
         """The detectors whose evidence the rule asks for."""
-        return frozenset(node.detector for node in walk(self.when) if isinstance(node, EvidenceAtLeast))
+        return frozenset(node.detector for node in self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ class Pack:
     organisation: Organisation | None = field(default=None, compare=False)
     review_by: datetime | None = field(default=None, compare=False)
     lists: tuple[WordList, ...] = field(default=(), compare=False, repr=False)
+    concepts: tuple[Concept, ...] = field(default=(), compare=False, repr=False)
     _by_stage: dict[str, tuple[tuple[Rule, bool], ...]] = field(
         init=False, compare=False, repr=False, default_factory=dict
     )

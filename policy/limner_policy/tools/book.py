@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from limner_policy.concepts import PLACE, Concept
 from limner_policy.example_checks import failure
 from limner_policy.pack import Pack, Rule, Source
 from limner_policy.tools.coverage import BorderCover, Coverage, Ran, coverage
@@ -57,6 +58,10 @@ GLOSSARY = (
         "A program that looks at a picture and gives a score from 0 to 1. Its scores are evidence, not truth.",
     ),
     (
+        "concept",
+        "What a detector looks for, said in words: prompts for what it looks like and for what it is not.",
+    ),
+    (
         "duty",
         "Something that has to be done because of a decision. What this version cannot carry out blocks the release.",
     ),
@@ -91,6 +96,7 @@ def book(
         tag("h2", "The rules", anchor="rules"),
         *(_rule(pack, rule, [one for one in covered.ran if one.rule is rule]) for rule in pack.rules),
         *_lists(pack),
+        *_concepts(pack),
         *_organisation(pack),
         _sources(pack),
         tag("h2", "Words used", anchor="words"),
@@ -251,6 +257,34 @@ def _lists(pack: Pack) -> Iterator[str]:
         ]
         rows += [("SHA-256", tag("span", text(one.sha256), css="mono"))] if one.sha256 else []
         yield tag("section", tag("h3", text(one.name)), pairs(rows), css="rule")
+
+
+def _concepts(pack: Pack) -> Iterator[str]:
+    if not pack.concepts:
+        return
+    note = (
+        "A concept is told to the detector in words: what it looks like, and what is easily taken for it. "
+        "The score says how much nearer a picture is to the first than to the second."
+    )
+    yield tag("h2", "Concepts", anchor="concepts") + tag("p", note)
+    for one in pack.concepts:
+        rows = [
+            ("looks like", text("; ".join(one.positive))),
+            ("as against", text("; ".join(one.contrast) or "nothing: the likeness alone counts")),
+            ("said as", text("; ".join(template.replace(PLACE, "…") for template in one.templates))),
+            ("calibrated", _calibrated(one)),
+        ]
+        yield tag("section", tag("h3", text(one.name)), pairs(rows), css="rule")
+
+
+def _calibrated(concept: Concept) -> str:
+    made = concept.calibration
+    if made is None:
+        return text("no: a score of 0.5 says that both are equally near, and no score says how sure that is")
+    where = f"in evaluation {made.evaluation}, " if made.evaluation else ""
+    told = f"{where}for the one model with the digest "
+    rest = f"; score = 1 / (1 + exp(−({made.scale} · margin + {made.offset}))). Another model's score is not known."
+    return text(told) + tag("span", text(made.weights), css="mono") + text(rest)
 
 
 def _organisation(pack: Pack) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from limner_policy.pack import Example, Pack, Rule, Source
+from limner_policy.tools.concept_diff import concept_changes
 from limner_policy.tools.condition_diff import condition_changes
 from limner_policy.tools.phrases import MODES, dates, duty_words, modes, moment, outcome, phrase, source_words
 from limner_policy.tools.reach import as_strict
@@ -114,6 +115,7 @@ def _header(old: Pack, new: Pack) -> Iterator[Sentence]:
     for claim in sorted(was.keys() | now.keys()):
         yield from _replaced(f"organisation.{claim}", _claimed(was.get(claim)), _claimed(now.get(claim)))
     yield from _lists(old, new)
+    yield from (Sentence(*told) for told in concept_changes(old, new))
 
 
 def _claimed(value: object) -> str:

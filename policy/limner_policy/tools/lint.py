@@ -16,6 +16,7 @@ from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.pack import Pack, Rule
 from limner_policy.safety import unsafe
 from limner_policy.tools import logic
+from limner_policy.tools.concept_lint import concept_findings
 from limner_policy.tools.findings import Finding
 from limner_policy.tools.outline import Outline
 from limner_policy.tools.phrases import duty_words, moment
@@ -75,6 +76,7 @@ def _of_pack(pack: Pack, setting: Setting) -> Iterator[Finding]:
     for one in pack.lists:
         yield from _list_age(pack, one, lines.of("lists", one.name), setting)
     yield from _unused(pack, lines)
+    yield from concept_findings(pack, lines)
     yield from _sources(pack, lines, setting)
 
 

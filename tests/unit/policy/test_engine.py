@@ -165,7 +165,7 @@ def test_a_failing_rule_denies_under_its_id(
 
 def test_only_detectors_of_rules_in_force_are_required(pack_of: PackOf, rule: WriteRule) -> None:
     """Sleeping rules, other stages and other dates ask for nothing; audit rules do."""
-    other = NSFW.replace("nsfw", "clip")
+    other = NSFW.replace("nsfw", "eyes")
     pack = pack_of(
         rule("R-1", stage="image", when=f"{{any: [{{not: {NSFW}}}, {{task: {{in: [x]}}}}]}}"),
         rule("R-2", stage="image", when=other, extra="mode: audit\neffective: {from: 2027-01-01}"),
@@ -173,7 +173,7 @@ def test_only_detectors_of_rules_in_force_are_required(pack_of: PackOf, rule: Wr
         rule("R-4", stage="image", when=NSFW.replace("nsfw", "hash"), extra="mode: off"),
     )
     assert required_detectors([pack], "image", "2026-11-24T00:00:00Z") == {"nsfw"}
-    assert required_detectors([pack], "image", "2027-01-01T00:00:00Z") == {"nsfw", "clip"}
+    assert required_detectors([pack], "image", "2027-01-01T00:00:00Z") == {"nsfw", "eyes"}
     assert required_detectors([], "image", "2026-11-24T00:00:00Z") == set()
 
 
@@ -228,7 +228,7 @@ RULES = [
     ("request", "{any: [{purpose: {in: [ads]}}, {terms: {any_of: [logo], except: [my logo]}}]}"),
     ("candidate", "{licence: {not_in: [mit]}}"),
     ("image", "{evidence: {detector: nsfw, category: nsfw, at_least: 0.5}}"),
-    ("image", "{not: {evidence: {detector: clip, category: gun, at_least: 0.5}}}"),
+    ("image", "{not: {evidence: {detector: eyes, category: gun, at_least: 0.5}}}"),
 ]
 THENS = [
     "{verdict: allow}",
@@ -264,7 +264,7 @@ def inputs(draw: st.DrawFn) -> PolicyInput:
         Evidence(detector=d, category=c, score=s)
         if s
         else Evidence(detector=d, category=c, status="unknown", reason="r")
-        for d, c in (("nsfw", "nsfw"), ("clip", "gun"))
+        for d, c in (("nsfw", "nsfw"), ("eyes", "gun"))
         for s in draw(st.lists(scores, max_size=2))
     ]
     words = draw(
