@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import LargeBinary, cast, func, select
+from sqlalchemy import Integer, LargeBinary, cast, func, select, type_coerce
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
@@ -32,10 +32,10 @@ class EntryCheck:
         self._backwards: list[int] = []
         self.erased: dict[str, int] = {}
 
-    def entry(self, index: int, leaf: bytes, kind: str) -> list[PayloadRef]:
+    def entry(self, index: int, leaf: bytes, is_text: int) -> list[PayloadRef]:
         """Check one stored entry and give its references to payloads."""
-        if kind != "text":
-            self._report.error(f"The leaf is stored as {kind}, not as text.", "entry", index, "leaf")
+        if not is_text:
+            self._report.error("The leaf is stored as another type than text.", "entry", index, "leaf")
         if len(leaf) >= MAX_ENTRY_BYTES:
             self._report.error("The entry is larger than 64 KiB.", "entry", index, "leaf")
         try:
@@ -81,9 +81,11 @@ class EntryCheck:
 
 
 def stored_entries(connection: Connection, report: AuditReport) -> Iterator[Sequence[Any]]:
-    """Give index, bytes and SQL type of all entries, a thousand at a time; gaps are reported."""
+    """Give index, bytes and whether they are stored as text of all entries, a thousand at a time; gaps are reported."""
     table = tables.entry
-    query = select(table.c.idx, cast(table.c.leaf, LargeBinary), func.typeof(table.c.leaf)).order_by(table.c.idx)
+    # A number, since SQLite's texts pass through Python one by one.
+    is_text = type_coerce(func.typeof(table.c.leaf) == "text", Integer)
+    query = select(table.c.idx, cast(table.c.leaf, LargeBinary), is_text).order_by(table.c.idx)
     result = connection.execution_options(yield_per=CHUNK).execute(query)
     expected = 0
     for rows in result.partitions(CHUNK):

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
-from limner_provenance.checkpoint import Checkpoint, Verifier, is_plain
+from limner_provenance.checkpoint import Checkpoint, Verifier, is_plain, parse_unverified
 from limner_provenance.errors import AuditError
 from limner_provenance.merkle import HASH_BYTES, Edge, root_of
+from limner_provenance.signature_worker import SignatureWorker
 from limner_provenance.tiles import WIDTH, GrowingTree
 
 if TYPE_CHECKING:
@@ -35,11 +36,17 @@ class TreeCheck:
     """Follows the entries in order; call `leaf` for each and `finish` at the end."""
 
     def __init__(
-        self, connection: Connection, report: AuditReport, verifier: Verifier | None, outside: list[Outside]
+        self,
+        connection: Connection,
+        report: AuditReport,
+        verifier: Verifier | None,
+        outside: list[Outside],
+        worker: SignatureWorker | None = None,
     ) -> None:
         self._connection = connection
         self._report = report
         self._verifier = verifier
+        self._worker = worker
         self._outside = outside
         self._sizes = {item.checkpoint.size for item in outside}
         self._tree = GrowingTree()
@@ -133,14 +140,15 @@ class TreeCheck:
             what = f"It follows a checkpoint of {previous} entries; the one before it has {self._last_size}."
             report.error(f"{what} One is missing, or the column was changed.", "checkpoint", size, "previous")
         self._last_size = size
-        said = self._said(size, note)
+        root = self.root()
+        said = self._said(size, note, root)
         if said is None:
             return
         if said.size != size:
             report.error(f"The note is of {said.size} entries.", "checkpoint", size, "size")
             return
         right_edge = edge == self._tree.edge.to_bytes()
-        if said.root == self.root():
+        if said.root == root:
             report.checkpoints += 1
             if not right_edge:
                 report.error("The edge is not the tree's.", "checkpoint", size, "edge")
@@ -149,8 +157,8 @@ class TreeCheck:
             return
         self._wrong_entries(size, said, edge)
 
-    def _said(self, size: int, note: Any) -> Checkpoint | None:
-        """Read and check a note."""
+    def _said(self, size: int, note: Any, root: bytes) -> Checkpoint | None:
+        """Read and check a note; where it says what it should, its signature may be checked elsewhere meanwhile."""
         if not isinstance(note, str):
             self._report.error("The note is no text.", "checkpoint", size, "note")
             return None
@@ -159,6 +167,11 @@ class TreeCheck:
         if not is_plain(note):
             self._report.error("The note has lines besides the log's own.", "checkpoint", size, "note")
         try:
+            if self._worker is not None:
+                said = parse_unverified(note)
+                if (said.size, said.root, said.origin) == (size, root, self._verifier.origin):
+                    self._worker.check(self._verifier.vkey, note)
+                    return said
             return self._verifier.verify(note)
         except AuditError as error:
             self._report.error(str(error), "checkpoint", size, "note")

@@ -9,6 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
+
+from limner_provenance import tables
 from limner_provenance.audit.entries import EntryCheck, compare_erasures, stored_entries
 from limner_provenance.audit.payloads import PayloadCheck
 from limner_provenance.audit.report import AuditReport, Progress
@@ -25,12 +28,15 @@ from limner_provenance.committing import newest_checkpoint
 from limner_provenance.errors import LogCorrupt
 from limner_provenance.merkle import leaf_hash
 from limner_provenance.opening import log_identity
+from limner_provenance.signature_worker import SignatureWorker, signature_worker
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from limner_provenance.log import AuditLog
     from limner_provenance.opening import Opened
+
+_LONG = 20_000
 
 
 def verify(
@@ -73,6 +79,33 @@ def verify(
     """
     began = time.perf_counter()
     opened = log._opened  # noqa: SLF001 - the verification is part of the log, in a folder of its own
+    with signature_worker(wanted=_is_long(opened)) as worker:
+        report = _verify(opened, checkpoint, vkey, on_progress, worker, payloads=payloads)
+        confirmed = worker is None or worker.all_good()
+    if not confirmed:
+        # A signature is wrong, or the worker is: everything again, one after the other, tells which and where.
+        report = _verify(opened, checkpoint, vkey, on_progress, None, payloads=payloads)
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def _is_long(opened: Opened) -> bool:
+    """Say whether a log has so many entries that starting another process pays."""
+    with opened.database.read() as connection:
+        size = connection.execute(select(func.max(tables.checkpoint.c.size))).scalar()
+    return size is not None and size >= _LONG
+
+
+def _verify(
+    opened: Opened,
+    checkpoint: str | None,
+    vkey: str | None,
+    on_progress: Progress | None,
+    worker: SignatureWorker | None,
+    *,
+    payloads: bool,
+) -> AuditReport:
+    """Take the steps of `verify` once; signatures that a worker was given are not yet checked when this returns."""
     report = AuditReport()
     # 1. The anchor before the database.
     anchor = read_anchor(opened, report)
@@ -89,7 +122,7 @@ def verify(
         verifier = find_verifier(opened, report, stated, vkey)
         kept = outside(verifier, report, "anchor", anchor) + outside(verifier, report, "checkpoint file", checkpoint)
         # 4. to 7. Entries, tree, payloads, what is left over.
-        tree = TreeCheck(connection, report, verifier, kept)
+        tree = TreeCheck(connection, report, verifier, kept, worker)
         used, erased = _follow(connection, opened, report, tree, on_progress, payloads=payloads)
         # 2. What SQLite says of its file.
         for line in damage.result():
@@ -97,7 +130,6 @@ def verify(
     # 8. Keys.
     if payloads:
         check_keys(opened, report, used, erased)
-    report.seconds = time.perf_counter() - began
     return report
 
 
