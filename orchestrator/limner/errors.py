@@ -49,6 +49,7 @@ from limner_provenance.errors import (
     DatabaseUnavailable,
     DatabaseVersion,
     EntryInvalid,
+    ErasureHeld,
     ImageUnreadable,
     KeyUnavailable,
     LogCorrupt,
@@ -100,6 +101,7 @@ __all__ = [
     "DutyUnfulfilled",
     "EngineUnavailable",
     "EntryInvalid",
+    "ErasureHeld",
     "EvaluationInvalid",
     "EvaluationUnavailable",
     "ForkedProcess",
@@ -223,7 +225,7 @@ def _restored(kind: type[LimnerError], args: tuple[Any, ...], state: dict[str, A
 EVERY: tuple[type[Exception], ...] = (LimnerError, ProviderError, PolicyError, ProvenanceError)
 """What `except` needs to catch everything that Limner raises on purpose."""
 
-_ANSWER_IS_NO = (DutyUnfulfilled, PolicyDenied, RecordNotFound, ReviewRequired)
+_ANSWER_IS_NO = (DutyUnfulfilled, ErasureHeld, PolicyDenied, RecordNotFound, ReviewRequired)
 _WRONG_INPUT = (
     ConfigInvalid,
     ConfigurationInvalid,

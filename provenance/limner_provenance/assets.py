@@ -29,6 +29,9 @@ class AssetStore(Protocol):
     def remove(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""
 
+    def has(self, name: str) -> bool:
+        """Say whether an object is there; raises StorageUnavailable."""
+
     def names(self) -> Iterator[str]:
         """Give the names of everything in the store, strange names included, in no order."""
 
@@ -93,6 +96,13 @@ class FileAssets:
         except OSError as error:
             raise unavailable(self._path(name), error) from error
 
+    def has(self, name: str) -> bool:
+        """Look whether the file is there."""
+        try:
+            return self._path(name).is_file()
+        except OSError as error:
+            raise unavailable(self._path(name), error) from error
+
     def names(self) -> Iterator[str]:
         """Walk the folder."""
         if not self._folder.is_dir():
@@ -153,6 +163,13 @@ class FsspecAssets:
         """Remove an object."""
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
+
+    def has(self, name: str) -> bool:
+        """Ask the store whether the object is there."""
+        try:
+            return bool(self._files.exists(self._path(name)))
+        except Exception as error:
+            raise StorageUnavailable(f"The object {name} cannot be looked for: {type(error).__name__}.") from error
 
     def names(self) -> Iterator[str]:
         """Ask the store for all its names."""

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from limner_provenance import tables
 from limner_provenance.checkpoint import Signer, Verifier
-from limner_provenance.errors import LogCorrupt, PayloadErased
+from limner_provenance.errors import AuditError, LogCorrupt, PayloadErased
 from limner_provenance.tiles import GrowingTree, load_tree
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ class Draft:
         sealed: its encrypted payloads.
         key: id of the data key they are sealed under, or None where there are none.
         erased: ids of payloads and keys that this entry (of step `erased`) declares erased.
+        holds_seen: size of the log up to which holds were looked for; one that came later refuses this draft.
     """
 
     entry: Entry
     sealed: Sequence[Sealed] = ()
     key: str | None = None
     erased: Sequence[str] = field(default_factory=tuple)
+    holds_seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Committer:
         with self._database.write() as connection:
             grown = self._newest(connection, tree)
             refuse_erased(connection, {draft.key for draft in drafts if draft.key})
+            _refuse_held(connection, drafts)
             done = _write(connection, self._signer, grown, drafts)
         # Only a tree that is known to be on the disk is kept.
         self._tree, self._smallest = grown, done.size
@@ -161,6 +164,38 @@ class KeyErased(PayloadErased):
         super().__init__(message, remedy="Append the entry again: it will be sealed under a new key.")
         self.key = key
 
+    def concerns(self, draft: Draft) -> bool:
+        """Say whether a draft is sealed under the erased key."""
+        return draft.key == self.key
+
+
+class HoldsChanged(AuditError):
+    """A hold was logged after an erasure had looked for holds; `draft` is the erasure's."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__("A hold was set while this erasure waited to be written.", remedy="Ask for the erasure again.")
+        self.draft = draft
+
+    def concerns(self, draft: Draft) -> bool:
+        """Say whether a draft is the one that was refused."""
+        return draft is self.draft
+
+
+def _refuse_held(connection: Connection, drafts: Sequence[Draft]) -> None:
+    """Refuse an erasure that could not know of a hold set meanwhile, by another process or in the same batch.
+
+    Raises:
+        HoldsChanged: there is such a hold.
+    """
+    table = tables.entry
+    for draft in drafts:
+        if draft.holds_seen is None:
+            continue
+        query = select(table.c.idx).where(table.c.step == "held", table.c.idx >= draft.holds_seen).limit(1)
+        beside = any(other.entry.step == "held" for other in drafts)
+        if beside or connection.execute(query).first() is not None:
+            raise HoldsChanged(draft)
+
 
 def _insert_payloads(connection: Connection, drafts: Sequence[Draft]) -> None:
     """Insert the JSON payloads, and the rows that say which key a stored object is under."""
@@ -174,7 +209,14 @@ def _insert_payloads(connection: Connection, drafts: Sequence[Draft]) -> None:
 
 def _erase(connection: Connection, index: int, ids: Sequence[str]) -> None:
     """Record ids as erased by the entry `index`, and delete the rows that are erased."""
-    connection.execute(tables.erasure.insert(), [{"id": name, "idx": index} for name in ids])
+    # Two processes may erase the same at once: the first entry that names an id is the one that erased it.
+    table = tables.erasure
+    known: set[str] = set()
+    for start in range(0, len(ids), _CHUNK):
+        known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(ids[start : start + _CHUNK]))))
+    fresh = [{"id": name, "idx": index} for name in dict.fromkeys(ids) if name not in known]
+    if fresh:
+        connection.execute(table.insert(), fresh)
     for table in (tables.payload, tables.asset):
         for start in range(0, len(ids), _CHUNK):
             connection.execute(table.delete().where(table.c.id.in_(ids[start : start + _CHUNK])))

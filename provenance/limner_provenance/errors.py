@@ -7,7 +7,8 @@
     │   ├── DatabaseVersion        the database is older (migrate it) or newer (update Limner) than this version
     │   ├── LogCorrupt             what is stored contradicts itself; nothing is appended to such a log
     │   ├── RecordNotFound         no entry of that record
-    │   └── RecordRunning          another process works on that record
+    │   ├── RecordRunning          another process works on that record
+    │   └── ErasureHeld            a hold forbids the erasure
     ├── PayloadError               an encrypted payload or picture
     │   ├── PayloadMissing         it is not there, and no erasure explains that
     │   ├── PayloadErased          it was erased, and the log says so
@@ -62,6 +63,15 @@ class RecordNotFound(AuditError):
 
 class RecordRunning(AuditError):
     """Another process (or task) works on that record."""
+
+
+class ErasureHeld(AuditError):
+    """A hold forbids the erasure; `holds` are the ids of the holds."""
+
+    def __init__(self, message: str, *, remedy: str = "", holds: tuple[str, ...] = ()) -> None:
+        """Keep the ids of the holds beside the message."""
+        super().__init__(message, remedy=remedy)
+        self.holds = holds
 
 
 class PayloadError(ProvenanceError):

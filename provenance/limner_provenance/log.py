@@ -14,13 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import uuid_utils
+
 from limner_provenance import opening
 from limner_provenance.checkpoint import Verifier
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
-from limner_provenance.erasure import Erasure, erase
-from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, LogCorrupt, StorageUnavailable
+from limner_provenance.erasure import Asked, Erasure, erase, key_name, plan, sealed_draft
+from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, KeyUnavailable, LogCorrupt, StorageUnavailable
+from limner_provenance.holds import PAYLOAD, Hold, all_holds, find
+from limner_provenance.keys import KeyStore
+from limner_provenance.leftovers import Swept, sweep
 from limner_provenance.locks import RecordLocks
 from limner_provenance.reading import ConsistencyProof, Head, InclusionProof, PayloadFacts, Reader
 from limner_provenance.states import RecordState
@@ -122,7 +127,7 @@ class AuditLog:
         check_name(step, "The step")
         if record is not None:
             check_record(record)
-        sealed, key = self._seal(payloads or {}, _subject(subject, record))
+        sealed, key = self._seal(payloads or {}, key_name(subject, record))
         references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
         entry = make_entry(step, record, data or {}, references)
         return writer.append(Draft(entry, list(sealed.values()), key), after)
@@ -137,21 +142,105 @@ class AuditLog:
             check_name(name, "The payload"): seal_payload(name, value, key) for name, value in payloads.items()
         }, key.id
 
-    def erase(self, *, subject: str | None = None, record: str | None = None) -> Erasure:
-        """Erase everything kept about a subject (or about a record without a subject), and log that; blocks.
+    def erase(self, *, subject: str | None = None, record: str | None = None, reason: str | None = None) -> Erasure:
+        """Erase everything kept about a user, or of one record, and log that; blocks.
 
         Destroys the data keys (so that copies and backups become unreadable), the ciphertexts and with them the salts.
-        The log names ids of payloads and keys, never the subject.
+        Of a record that belongs to a user the ciphertexts alone go: the user's key stays for his other records, and a
+        backup of the ciphertext can still be read with it. The log names ids of payloads and keys, never the user.
+
+        Args:
+            subject: the user, as `subject` of `append` named him.
+            record: the record's id.
+            reason: why, kept as a payload of the log itself: write no name into it.
 
         Returns:
             What was destroyed, and the entries that say so; none where nothing was held.
 
         Raises:
             EntryInvalid: neither or both of `subject` and `record` are given.
+            ErasureHeld: a hold forbids it; the attempt is logged.
+            RecordNotFound: there is no such record.
+            RecordRunning: the record is being worked on.
         """
+        self._one_of("Erasure", subject, record)
+        with contextlib.nullcontext() if record is None else self.lock(record):
+            return erase(self._opened, self._reader, self._writing(), Asked(subject, record, reason))
+
+    def erasure_plan(self, *, subject: str | None = None, record: str | None = None) -> Erasure:
+        """Say what `erase` would take, and which holds forbid it; changes nothing; raises what `erase` raises.
+
+        Raises:
+            KeyUnavailable: the key database is not at hand, and it alone knows whose a key is.
+        """
+        self._one_of("Erasure", subject, record)
+        self._need_keys()
+        return plan(self._opened, self._reader, subject, record)
+
+    def hold(
+        self, *, subject: str | None = None, record: str | None = None, reason: str, until: str | None = None
+    ) -> Hold:
+        """Forbid erasure of a user's data, or of a record and whatever is under its user's key; blocks.
+
+        Args:
+            subject: the user.
+            record: the record (one of the two is given).
+            reason: why; kept encrypted, under the key of whom it is about.
+            until: when the hold ends by itself, as entries write times; None: when it is released.
+
+        Raises:
+            EntryInvalid: neither or both of `subject` and `record` are given.
+            RecordNotFound: there is no such record.
+        """
+        self._one_of("A hold", subject, record)
+        if record is not None:
+            self.record(record)
+        value = {"subject": subject, "record": record, "reason": reason}
+        hold_id = str(uuid_utils.uuid7())
+        self._house_entry("held", {"hold": hold_id, "until": until}, {PAYLOAD: value}, subject, record)
+        return find(self.holds(), hold_id)
+
+    def release(self, hold_id: str, *, reason: str | None = None) -> Hold:
+        """End a hold; blocks.
+
+        Raises:
+            AuditError: there is no such hold, or it was released before.
+        """
+        hold = find(self.holds(), hold_id)
+        payloads = {} if reason is None else {"reason": reason}
+        self._house_entry("released", {"hold": hold_id}, payloads, hold.subject, hold.record)
+        return next(held for held in self.holds() if held.id == hold_id)
+
+    def holds(self) -> list[Hold]:
+        """Give every hold that was ever set; `Hold.stands` says whether one forbids erasures."""
+        return all_holds(self._reader)
+
+    def sweep(self) -> Swept:
+        """Remove what erasures that were cut short, killed writes and restored backups left in the asset store; blocks.
+
+        Raises:
+            DatabaseUnavailable: the log was opened for reading only.
+        """
+        self._writing().flush()
+        return sweep(self._opened)
+
+    def _house_entry(
+        self, step: str, data: dict[str, Any], payloads: dict[str, Any], subject: str | None, record: str | None
+    ) -> Entry:
+        """Append an entry of the log itself whose payloads are under the key of a user or record, and wait for it."""
+        writer = self._writing()
+        return writer.append(sealed_draft(step, data, payloads, self._need_keys(), (subject, record))).wait()
+
+    def _need_keys(self) -> KeyStore:
+        if self._opened.keys is None:
+            why = "; ".join(self.not_opened) or "The data keys are not at hand."
+            raise KeyUnavailable(why, remedy="Give keys.url and its key-encryption key.")
+        return self._opened.keys
+
+    @staticmethod
+    def _one_of(what: str, subject: str | None, record: str | None) -> None:
         if (subject is None) == (record is None):
-            raise EntryInvalid("Erasure takes either subject or record.", remedy="Give one of the two.")
-        return erase(self._opened, self._writing(), _subject(subject, record))
+            raise EntryInvalid(f"{what} takes either subject or record.", remedy="Give one of the two.")
 
     def flush(self) -> None:
         """Wait until everything appended so far is on the disk or has failed; each entry's future says which."""
@@ -291,10 +380,3 @@ class AuditLog:
     def unfinished(self) -> list[RecordState]:
         """Give the states of records that have not ended and that nobody works on; `waiting` ones await a person."""
         return [s for s in self._reader.unended() if s.record is not None and not self._locks.is_running(s.record)]
-
-
-def _subject(subject: str | None, record: str | None) -> str:
-    """Give the name that data keys are kept under; users, records and the house cannot be taken for each other."""
-    if subject is not None:
-        return f"subject/{subject}"
-    return "house" if record is None else f"record/{record}"

@@ -247,29 +247,30 @@ def _anchored(note: str, vkey: str, path: Path) -> Checkpoint:
 
 def _catch_up(opened: Opened) -> None:
     """Bring to its end what a crash or a restored backup left: the anchor, and keys that the log calls erased."""
-    from sqlalchemy import func, select
-
-    from limner_provenance import tables
+    from limner_provenance import leftovers
     from limner_provenance.committing import newest_checkpoint
 
-    table = tables.erasure
     with opened.database.read() as connection:
         newest = newest_checkpoint(connection)
-        # Key ids have 32 digits, payload ids 64.
-        erased = [row[0] for row in connection.execute(select(table.c.id).where(func.length(table.c.id) == 32))]
     if newest is not None:
         opened.anchor.replace(newest[1], newest[0])
-    if erased and opened.keys is not None:
-        opened.keys.destroy(erased)
+    erased = leftovers.erased_keys(opened.database)
+    if erased and opened.keys is not None and opened.keys.destroy(erased):
+        # Keys that were back tell of a backup; pictures may have come back with them.
+        leftovers.remove(opened.assets, leftovers.erased_objects(opened))
 
 
 def _sweep_when_alone(opened: Opened) -> int:
     """Clear half-written objects away if no other process has the log open; give the file that says we have."""
     import fcntl
 
+    from limner_provenance import leftovers
+
     users = _lock_file(opened.paths.state / "users.lock")
-    if exclusive(users, wait=False):
+    alone = exclusive(users, wait=False)
+    if alone:
         opened.assets.sweep()
+    leftovers.settle(opened, alone=alone)
     # Turning the lock into a shared one tells later openers that somebody may be writing.
     fcntl.flock(users, fcntl.LOCK_SH)
     return users

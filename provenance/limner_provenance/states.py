@@ -24,7 +24,9 @@ ENDINGS = {
 }
 """Steps that end a record, and the ending each one means."""
 
-HOUSE_STEPS = frozenset({"log_created", "opened", "policy_loaded", "erased", "key_rotated", "held"})
+HOUSE_STEPS = frozenset(
+    {"log_created", "opened", "policy_loaded", "erased", "erasure_refused", "held", "released", "key_rotated"}
+)
 """Steps about the log itself, of no record."""
 
 _STOPS = ("denied", "in_review", "failed", "cancelled")

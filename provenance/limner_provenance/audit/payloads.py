@@ -176,10 +176,24 @@ class PayloadCheck:
         table = tables.asset
         while chunk := [name for name, _ in zip(names, range(_CHUNK), strict=False)]:
             known = self._rows(table, table.c.key_id, chunk)
-            for name in chunk:
-                if name not in known:
+            strange = [name for name in chunk if name not in known]
+            erased = self._erased(strange)
+            for name in strange:
+                if name in erased:
+                    self._came_back(name)
+                else:
                     what = "No entry refers to this object: an interrupted write left it, or it is being written."
                     self._report.add("information", what, "objects", name)
+
+    def _came_back(self, name: str) -> None:
+        """Tell of an object that was erased and lies in the store: with its key gone nobody can open it."""
+        try:
+            key = key_in(self._opened.assets.read(name))
+        except ProvenanceError:
+            return  # erased while this verification runs
+        closed = self._opened.keys is None or key in self._erased([key])
+        what = "It was erased, and lies in the store again; `limner audit sweep` removes it."
+        self._report.add("warning" if closed else "error", what, "objects", name)
 
 
 def _orphans(connection: Connection, table: Table) -> Iterator[str]:
