@@ -23,12 +23,18 @@ TEXT_FIELDS = ("prompt", "negative_prompt")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a condition: its truth (None is unknown), where it matched, and what it rests on."""
+    """What became of a condition: its truth (None is unknown), where it matched, and what it rests on.
+
+    Where the truth is None, `between` says that a score lies where a person has to decide (`review_from`), and
+    `missing` that something is not known; both may be.
+    """
 
     truth: bool | None
     spans: tuple[Span, ...] = ()
     evidence: tuple[EvidenceUse, ...] = ()
     licences: tuple[LicenceUse, ...] = ()
+    between: bool = False
+    missing: bool = True
 
 
 NO = Finding(truth=False)
@@ -73,7 +79,8 @@ def _merged(findings: Iterable[Finding], truth: bool | None) -> Finding:
     spans = tuple(dict.fromkeys(span for finding in kept for span in finding.spans))
     evidence = tuple(dict.fromkeys(use for finding in kept for use in finding.evidence))
     licences = tuple(dict.fromkeys(use for finding in kept for use in finding.licences))
-    return Finding(truth, spans, evidence, licences)
+    between, missing = (any(getattr(finding, name) for finding in kept) for name in ("between", "missing"))
+    return Finding(truth, spans, evidence, licences, between=between, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,32 +251,45 @@ class FactIn:
 class EvidenceAtLeast:
     """A detector's score of a category that reaches a threshold; unknown where no such score is there.
 
+    With `review_from`, a score from there up to the threshold leaves it open, and a person decides.
     A detector may escalate, never clear: one score at the threshold makes it true whatever the others say.
     """
 
     detector: str
     category: str
     at_least: str
+    review_from: str = ""
 
     @property
     def micros(self) -> int:
         """The threshold in millionths."""
         return int(self.at_least.replace(".", ""))
 
+    @property
+    def review_micros(self) -> int:
+        """From which score on a person decides, in millionths; the threshold itself where nobody is asked."""
+        return int((self.review_from or self.at_least).replace(".", ""))
+
     def find(self, case: Case) -> Finding:
         """Hold every score of this detector and category against the threshold."""
-        given = [e for e in case.given.evidence if (e.detector, e.category) == (self.detector, self.category)]
-        reached = [e for e in given if e.micros is not None and e.micros >= self.micros]
-        if reached:
-            return Finding(truth=True, evidence=self._used(reached))
-        unknown = [e for e in given if e.micros is None]
-        if given and not unknown:
-            return NO
-        return Finding(truth=None, evidence=self._used(unknown or [self._absent()]))
+        used = self.uses(case.given)
+        by = {what: tuple(use for use in used if use.comparison == what) for what in ("reached", "between", "unknown")}
+        if by["reached"]:
+            return Finding(truth=True, evidence=by["reached"])
+        if by["between"] or by["unknown"] or not used:
+            left = (*by["between"], *by["unknown"]) or (self._use(self._absent()),)
+            between = bool(by["between"])
+            return Finding(truth=None, evidence=left, between=between, missing=not between or bool(by["unknown"]))
+        return NO
 
-    def _used(self, evidence: Iterable[Evidence]) -> tuple[EvidenceUse, ...]:
-        ordered = sorted(evidence, key=lambda one: (one.image, one.score or "", one.version, one.digest, one.reason))
-        return tuple(EvidenceUse(one, self.at_least) for one in ordered)
+    def uses(self, given: PolicyInput) -> tuple[EvidenceUse, ...]:
+        """Every evidence of this detector and category, beside the threshold and with what came of it."""
+        mine = (e for e in given.evidence if (e.detector, e.category) == (self.detector, self.category))
+        ordered = sorted(mine, key=lambda one: (one.image, one.score or "", one.version, one.digest, one.reason))
+        return tuple(map(self._use, ordered))
+
+    def _use(self, evidence: Evidence) -> EvidenceUse:
+        return EvidenceUse(evidence, self.at_least, self.review_from)
 
     def _absent(self) -> Evidence:
         return Evidence(detector=self.detector, category=self.category, status="unknown", reason="it gave no evidence")

@@ -14,8 +14,8 @@ from limner_policy.licences.answers import Answers
 from limner_policy.licences.organisation import Organisation, agreed
 from limner_policy.matching import Texts
 from limner_policy.pack import Pack, Rule
-from limner_policy.types import PolicyInput, Stage
-from limner_policy.verdicts import Decision, RuleHit, Span, Verdict
+from limner_policy.types import Evidence, PolicyInput, Stage
+from limner_policy.verdicts import Decision, Looked, RuleHit, Span, Verdict
 
 
 class _Case:
@@ -54,6 +54,7 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
     if not any(rule.in_force(instant) for pack in in_force for rule in pack.rules):
         return Decision(Verdict.DENY, given.stage, packs=identities, no_policy=True)
     hits: list[RuleHit] = []
+    looked: list[Looked] = []
     texts = Texts(given.request)
     # A pack that claims nothing of the organisation goes by what the others claim.
     claimed = agreed(pack.organisation for pack in in_force)
@@ -61,6 +62,7 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
         case = _Case(pack, given, texts, pack.organisation or claimed)
         for rule, always in _rules(pack, given):
             if always or rule.in_force(instant):
+                looked += _looked(pack, rule, instant, given)
                 hit = _judged(pack, rule, instant, case)
                 if hit is not None:
                     hits.append(hit)
@@ -72,7 +74,24 @@ def judge(packs: Iterable[Pack], given: PolicyInput) -> Decision:
         hits=tuple(hits),
         duties=tuple(sorted({duty for hit in combined for duty in hit.duties})),
         packs=identities,
+        evidence=tuple(sorted(set(given.evidence), key=_place)),
+        looked=tuple(sorted(looked, key=lambda one: (one.pack, one.rule, _place(one.use.evidence), one.use.threshold))),
     )
+
+
+def _place(evidence: Evidence) -> tuple[str, ...]:
+    """An order of evidence that does not depend on who gave it first."""
+    one = evidence
+    where = (one.of, f"{one.image:08}", one.detector, one.category)
+    return (*where, one.score or "", one.version, one.digest, one.reason)
+
+
+def _looked(pack: Pack, rule: Rule, instant: datetime, given: PolicyInput) -> Iterable[Looked]:
+    """What the rule held against which threshold, whether it came to hold or not."""
+    if rule.evidence and given.evidence:
+        mode = rule.mode_at(instant)
+        for use in dict.fromkeys(use for node in rule.evidence for use in node.uses(given)):
+            yield Looked(pack.name, rule.id, mode, use)
 
 
 def _rules(pack: Pack, given: PolicyInput) -> Iterable[tuple[Rule, bool]]:
@@ -104,8 +123,12 @@ def _judged(pack: Pack, rule: Rule, instant: datetime, case: _Case) -> RuleHit |
 
 
 def _hit(pack: Pack, rule: Rule, mode: str, finding: Finding, *, failed: bool = False) -> RuleHit:
-    unknown = finding.truth is None and not failed
-    verdict = Verdict.DENY if failed else rule.if_unknown if unknown else rule.verdict
+    open_ = finding.truth is None and not failed
+    unknown, between = open_ and finding.missing, open_ and finding.between
+    verdict = Verdict.DENY if failed else rule.verdict
+    if open_:
+        asked = ((rule.if_unknown, unknown), (Verdict.REVIEW, between))
+        verdict = Verdict.combine(verdict for verdict, holds in asked if holds)
     return RuleHit(
         rule=rule.id,
         pack=pack.name,
@@ -121,4 +144,5 @@ def _hit(pack: Pack, rule: Rule, mode: str, finding: Finding, *, failed: bool = 
         duties=() if verdict is Verdict.ALLOW else rule.duties,
         unknown=unknown,
         failed=failed,
+        between=between,
     )

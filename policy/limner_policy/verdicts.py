@@ -68,14 +68,51 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceUse:
-    """A detector's evidence as a rule used it: the score beside the threshold it was held against (6 decimals)."""
+    """A detector's evidence as a rule used it: the score beside the threshold it was held against (6 decimals).
+
+    With `review_from`, scores from there up to the threshold are for a person to decide.
+    """
 
     evidence: Evidence
     threshold: str
+    review_from: str = ""
+
+    @property
+    def comparison(self) -> str:
+        """`reached`, `between` (from `review_from` up to the threshold), `below`, or `unknown`."""
+        score = self.evidence.score
+        if score is None:
+            return "unknown"
+        # Texts of 6 decimals from 0 to 1 sort as numbers.
+        return "reached" if score >= self.threshold else "between" if score >= self.lowest else "below"
+
+    @property
+    def lowest(self) -> str:
+        """The least score that is not simply passed."""
+        return self.review_from or self.threshold
+
+    def against(self) -> dict[str, str]:
+        """Threshold, band and outcome as canonical JSON data, without the evidence itself."""
+        band = {"review_from": self.review_from} if self.review_from else {}
+        return {"threshold": self.threshold, **band, "comparison": self.comparison}
 
     def to_json(self) -> dict[str, Any]:
         """Score, threshold and the detector's identity as canonical JSON data."""
-        return {**self.evidence.model_dump(mode="json", exclude_defaults=True), "threshold": self.threshold}
+        return {**self.evidence.model_dump(mode="json", exclude_defaults=True), **self.against()}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A rule that held one evidence against its threshold, whether it came to hold or not."""
+
+    pack: str
+    rule: str
+    mode: str
+    use: EvidenceUse
+
+    def to_json(self) -> dict[str, str]:
+        """The rule and its comparison as canonical JSON data."""
+        return {"rule": self.rule, "pack": self.pack, "mode": self.mode, **self.use.against()}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,6 +161,8 @@ class Duty:
 class RuleHit:
     """One rule that held, could not be decided (`unknown`), or broke while it was evaluated (`failed`).
 
+    `between` says that a score lies from `review_from` up to the threshold, so that a person decides.
+
     `verdict` is what this hit asks for: the rule's own, its `if_unknown`, or `deny` after a failure.
     `combined` says whether it counts: rules in `audit` or `warn` mode are recorded and do not.
     """
@@ -142,6 +181,7 @@ class RuleHit:
     unknown: bool = False
     failed: bool = False
     licences: tuple[LicenceUse, ...] = ()
+    between: bool = False
 
     @property
     def combined(self) -> bool:
@@ -154,7 +194,7 @@ class RuleHit:
 
     def to_json(self) -> dict[str, Any]:
         """The hit as canonical JSON data without any matched text."""
-        flags: dict[str, Any] = {name: True for name in ("unknown", "failed") if getattr(self, name)}
+        flags: dict[str, Any] = {name: True for name in ("unknown", "failed", "between") if getattr(self, name)}
         if self.licences:
             flags["licences"] = [use.to_json() for use in self.licences]
         return {
@@ -179,6 +219,8 @@ class RuleHit:
         if self.unknown:
             why = _missing(self.evidence)
             told = f"{self.verdict}: {name}: could not be decided{why}, so the rule's if_unknown applies"
+        elif self.between:
+            told = f"{self.verdict}: {name}: a person decides, as {'; '.join(map(_measured, self.evidence))}."
         elif self.evidence:
             told += " " + "; ".join(_measured(use) for use in self.evidence) + "."
         if self.licences:
@@ -192,8 +234,10 @@ _MOST_LICENCES_TOLD = 3
 def _measured(use: EvidenceUse) -> str:
     given = use.evidence
     where = f" on given picture {given.image + 1}" if given.of == "input" else ""
-    scored = f"{given.detector}/{given.category} scored {given.score}{where}"
-    return f"{scored} (threshold {use.threshold}, version {given.version})"
+    scored = f"{given.detector}/{given.category} scored {given.score or 'nothing'}{where}"
+    band = f"review from {use.review_from}, " if use.review_from else ""
+    weights = f", weights {given.digest[:12]}" if given.digest else ""
+    return f"{scored} ({band}threshold {use.threshold}, version {given.version}{weights})"
 
 
 def _missing(evidence: tuple[EvidenceUse, ...]) -> str:
@@ -206,7 +250,8 @@ class Decision:
     """The outcome of one judgement.
 
     `hits` are all rules that held or could not be decided, most severe first; `packs` those that were in force, each
-    as {name, version, sha256}; `no_policy` is True where nothing was in force, which denies.
+    as {name, version, sha256}; `no_policy` is True where nothing was in force, which denies. `evidence` is that of
+    every detector that ran, and `looked` says which rules held it against which threshold, whatever came of it.
     """
 
     verdict: Verdict
@@ -215,6 +260,8 @@ class Decision:
     duties: tuple[Duty, ...] = ()
     packs: tuple[Mapping[str, str], ...] = field(default=())
     no_policy: bool = False
+    evidence: tuple[Evidence, ...] = ()
+    looked: tuple[Looked, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -261,7 +308,14 @@ class Decision:
         }
         if self.no_policy:
             leaf["no_policy"] = True
+        if self.evidence:
+            leaf["evidence"] = [self._weighed(one) for one in self.evidence]
         return _bounded(leaf)
+
+    def _weighed(self, evidence: Evidence) -> dict[str, Any]:
+        """One evidence with every rule that held it against a threshold."""
+        rules = [look.to_json() for look in self.looked if look.use.evidence == evidence]
+        return {**evidence.model_dump(mode="json", exclude_defaults=True), "rules": rules}
 
 
 def _shown(hit: RuleHit) -> str:
@@ -281,13 +335,19 @@ def _bounded(leaf: dict[str, Any]) -> dict[str, Any]:
         return leaf
     leaf["spans_left_out"] = sum(len(hit["spans"]) for hit in leaf["hits"])
     leaf["hits"] = [{**hit, "spans": []} for hit in leaf["hits"]]
-    room, kept = LEAF_BYTES - _size({**leaf, "hits": [], "hits_left_out": 10**6}), 0
-    for hit in leaf["hits"]:
-        room -= _size(hit) + 1
+    if _size(leaf) > LEAF_BYTES and "evidence" in leaf:
+        leaf = {**_fewer({**leaf, "hits": []}, "evidence", LEAF_BYTES // 2), "hits": leaf["hits"]}
+    return leaf if _size(leaf) <= LEAF_BYTES else _fewer(leaf, "hits", LEAF_BYTES)
+
+
+def _fewer(leaf: dict[str, Any], name: str, limit: int) -> dict[str, Any]:
+    """The leaf with as many of a list as keep it under the limit, and the number of the others."""
+    room, kept = limit - _size({**leaf, name: [], f"{name}_left_out": 10**6}), 0
+    for one in leaf[name]:
+        room -= _size(one) + 1
         if room < 0:
             break
         kept += 1
-    if kept < len(leaf["hits"]):
-        leaf["hits_left_out"] = len(leaf["hits"]) - kept
-        leaf["hits"] = leaf["hits"][:kept]
+    if kept < len(leaf[name]):
+        leaf |= {f"{name}_left_out": len(leaf[name]) - kept, name: leaf[name][:kept]}
     return leaf

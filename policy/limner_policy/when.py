@@ -16,7 +16,6 @@ from limner_policy.conditions import (
     AllOf,
     AnyOf,
     Condition,
-    EvidenceAtLeast,
     FactIn,
     Not,
     folded_fact,
@@ -25,7 +24,8 @@ from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.terms import CEILINGS, DUTIES, PERMISSIONS
 from limner_policy.licences.terms import TERMS as LICENCE_TERMS
 from limner_policy.licences.values import LICENCE_ID, Code
-from limner_policy.shapes import Amount, Choice, Fraction, Key, ListOf, Notes, Reading, Record, Shape, Text, suggestion
+from limner_policy.shapes import Amount, Choice, Key, ListOf, Notes, Reading, Record, Shape, Text, suggestion
+from limner_policy.thresholds import EVIDENCE
 from limner_policy.when_text import ENTITY, RE2, TERMS, TOGETHER
 
 _VALUES = ListOf(Text("a value", 200), "values", 10_000)
@@ -70,17 +70,6 @@ class Negation:
     def read(self, node: nodes.Node, path: str, notes: Notes) -> Condition:
         """Read it."""
         return Not(WHEN.read(node, path, notes))
-
-
-EVIDENCE = Record(
-    "an evidence condition",
-    {
-        "detector": Key(Text("a detector's name", 64), required=True),
-        "category": Key(Text("a category", 64), required=True),
-        "at_least": Key(Fraction(), required=True),
-    },
-    lambda read: EvidenceAtLeast(**read.values),
-)
 
 
 def _fact(name: str) -> Record[Condition]:

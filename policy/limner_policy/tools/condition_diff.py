@@ -105,7 +105,11 @@ def _leaf(old: Condition, new: Condition) -> Iterator[str]:
         yield from _terms(old, new)
     elif isinstance(old, EvidenceAtLeast) and isinstance(new, EvidenceAtLeast):
         what = f"{old.detector}/{old.category}"
-        yield f"threshold of {what}: {shorter(old.at_least)} → {shorter(new.at_least)}"
+        if old.at_least != new.at_least:
+            yield f"threshold of {what}: {shorter(old.at_least)} → {shorter(new.at_least)}"
+        if old.review_from != new.review_from:
+            was, now = (shorter(one.review_from) if one.review_from else "nowhere" for one in (old, new))
+            yield f"a person decides about {what} from: {was} → {now}"
     elif isinstance(old, Entities) and isinstance(new, Entities):
         yield from _entities(old, new)
     elif isinstance(old, Together) and isinstance(new, Together):

@@ -234,7 +234,11 @@ def _threshold(condition: EvidenceAtLeast) -> Changed:
         if micros != condition.micros:
             value = f"{micros // 1_000_000}.{micros % 1_000_000:06}"
             what = f"threshold {shorter(condition.at_least)} → {shorter(value)} ({word})"
-            yield "threshold", what, dataclasses.replace(condition, at_least=value)
+            if not condition.review_from or value > condition.review_from:
+                yield "threshold", what, dataclasses.replace(condition, at_least=value)
+    if condition.review_from:
+        what = f"nobody is asked from {shorter(condition.review_from)} on"
+        yield "threshold", what, dataclasses.replace(condition, review_from="")
 
 
 def _amount(condition: AmountIs) -> Changed:

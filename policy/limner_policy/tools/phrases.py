@@ -113,7 +113,8 @@ def _leaf(condition: Condition, most: int) -> str:
         return _words(condition, most)
     if isinstance(condition, EvidenceAtLeast):
         score = f"{shorter(condition.at_least)} or more"
-        return f"the detector {condition.detector} scores {score} for {condition.category}"
+        told = f"the detector {condition.detector} scores {score} for {condition.category}"
+        return told + (f" (from {shorter(condition.review_from)} on a person decides)" if condition.review_from else "")
     if isinstance(condition, FactIn):
         told = "is none of" if condition.negated else "is one of"
         if len(condition.values) == 1:

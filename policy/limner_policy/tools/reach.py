@@ -71,7 +71,8 @@ class _Space:
                 bounds = (node.at_least, node.at_most, node.over, node.under)
                 self._bounds.setdefault(node.amount, set()).update(b for b in bounds if b is not None)
             elif isinstance(node, EvidenceAtLeast):
-                self._bounds.setdefault((node.detector, node.category), set()).add(Decimal(node.micros))
+                scores = self._bounds.setdefault((node.detector, node.category), set())
+                scores.update({Decimal(node.micros), Decimal(node.review_micros)})
 
     def worlds(self, condition: Condition, truths: frozenset[int]) -> list[_World]:
         """The worlds in which the condition has one of these truths."""
@@ -174,7 +175,8 @@ def _score_states(bounds: set[Decimal]) -> list[tuple[int, bool]]:
 
 def _score_truth(condition: EvidenceAtLeast, state: tuple[int, bool]) -> int:
     point, gap = state
-    return TRUE if point >= condition.micros else UNKNOWN if gap else FALSE
+    # Where a person decides it is open too; what a rule asks for then is told in `_asked`.
+    return TRUE if point >= condition.micros else UNKNOWN if gap or point >= condition.review_micros else FALSE
 
 
 def _few(worlds: list[_World]) -> list[_World]:
@@ -240,27 +242,36 @@ def as_strict(strict: Rule, mild: Rule) -> bool | None:
         truths = [TRUE] if can(mild.when, UNKNOWN) is False else [TRUE, UNKNOWN]
         return all(_reaches(_asked(strict, truth), _asked(mild, truth)) for truth in truths)
     try:
-        return not any(_escapes(strict, mild))
+        found = not any(_escapes(strict, mild))
     except _TooMany:
         return None
+    # A band asks for a review and what is unknown for `if_unknown`; where they differ, a "no" here is not certain.
+    return found if found or not (_has_band(strict) or _has_band(mild)) else None
 
 
 def _escapes(strict: Rule, mild: Rule) -> Iterator[_World]:
     """Worlds in which `mild` asks for more than `strict` does."""
     space = _Space([strict.when, mild.when])
     for truth in (TRUE, UNKNOWN):
-        asked = _asked(mild, truth)
+        asked = _asked(mild, truth, most=True)
         short = frozenset(t for t in (TRUE, FALSE, UNKNOWN) if not _reaches(_asked(strict, t), asked))
         if short and asked[0] is not Verdict.ALLOW:
             theirs = space.worlds(mild.when, frozenset({truth}))
             yield from _meet_all([theirs, space.worlds(strict.when, short)]) if theirs else ()
 
 
-def _asked(rule: Rule, truth: int) -> tuple[Verdict, frozenset[Any]]:
-    """Verdict and duties that a rule asks for where its condition has this truth."""
+def _has_band(rule: Rule) -> bool:
+    """Whether an open score asks for something else than `if_unknown`."""
+    return rule.if_unknown is not Verdict.REVIEW and any(one.review_from for one in rule.evidence)
+
+
+def _asked(rule: Rule, truth: int, *, most: bool = False) -> tuple[Verdict, frozenset[Any]]:
+    """Verdict and duties that a rule asks for where its condition has this truth; the least, or the most, if open."""
     if truth == FALSE:
         return Verdict.ALLOW, frozenset()
     verdict = rule.verdict if truth == TRUE else rule.if_unknown
+    if truth == UNKNOWN and _has_band(rule):
+        verdict = (max if most else min)(verdict, Verdict.REVIEW)
     return verdict, frozenset(rule.duties) if verdict is not Verdict.ALLOW else frozenset()
 
 

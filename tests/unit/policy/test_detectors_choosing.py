@@ -182,6 +182,7 @@ def test_a_given_picture_is_judged_by_the_rules_of_pictures(pack: Any) -> None:
             "image": 1,
             "of": "input",
             "threshold": "0.750000",
+                "comparison": "reached",
         }
     ]
     assert judge(packs, given(score("0.749999"))).verdict is Verdict.ALLOW

@@ -58,6 +58,7 @@ def test_a_leaf_holds_places_and_scores_and_no_text() -> None:
                     "category": "nsfw",
                     "score": "0.900000",
                     "threshold": "0.800000",
+                    "comparison": "reached",
                 }
             ],
         }
