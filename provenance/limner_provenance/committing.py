@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from limner_provenance import tables
 from limner_provenance.checkpoint import Signer, Verifier
+from limner_provenance.envelope import key_id_of
 from limner_provenance.errors import AuditError, LogCorrupt, PayloadErased
 from limner_provenance.tiles import GrowingTree, load_tree
 
@@ -42,6 +43,7 @@ class Draft:
         entry: the entry, without an index yet.
         sealed: its encrypted payloads.
         key: id of the data key they are sealed under, or None where there are none.
+        apart: ids of further data keys, under each of which one of them alone is sealed.
         erased: ids of payloads and keys that this entry (of step `erased`) declares erased.
         holds_seen: size of the log up to which holds were looked for; one that came later refuses this draft.
     """
@@ -49,8 +51,15 @@ class Draft:
     entry: Entry
     sealed: Sequence[Sealed] = ()
     key: str | None = None
+    apart: Sequence[str] = ()
     erased: Sequence[str] = field(default_factory=tuple)
     holds_seen: int | None = None
+
+
+    @property
+    def keys(self) -> set[str]:
+        """The ids of all data keys that its payloads are sealed under."""
+        return {*self.apart, *([self.key] if self.key else [])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ class Committer:
         tree, self._tree = self._tree, None
         with self._database.write() as connection:
             grown = self._newest(connection, tree)
-            refuse_erased(connection, {draft.key for draft in drafts if draft.key})
+            refuse_erased(connection, {key for draft in drafts for key in draft.keys})
             _refuse_held(connection, drafts)
             done = _write(connection, self._signer, grown, drafts)
         # Only a tree that is known to be on the disk is kept.
@@ -166,7 +175,7 @@ class KeyErased(PayloadErased):
 
     def concerns(self, draft: Draft) -> bool:
         """Say whether a draft is sealed under the erased key."""
-        return draft.key == self.key
+        return self.key in draft.keys
 
 
 class HoldsChanged(AuditError):
@@ -202,7 +211,7 @@ def _insert_payloads(connection: Connection, drafts: Sequence[Draft]) -> None:
     payloads = [{"id": s.id, "blob": s.blob} for draft in drafts for s in draft.sealed if s.kind == "json"]
     if payloads:
         connection.execute(tables.payload.insert(), payloads)
-    assets = [{"id": s.id, "key_id": draft.key} for draft in drafts for s in draft.sealed if s.kind == "bytes"]
+    assets = [{"id": s.id, "key_id": key_id_of(s.blob)} for draft in drafts for s in draft.sealed if s.kind == "bytes"]
     if assets:
         connection.execute(tables.asset.insert(), assets)
 

@@ -133,6 +133,46 @@ def erase(opened: Opened, reader: Reader, writer: Writer, asked: Asked) -> Erasu
     return _told(found, entries=entries)
 
 
+def discard(
+    opened: Opened, reader: Reader, writer: Writer, record: str, refs: Sequence[PayloadRef], reason: str
+) -> Erasure:
+    """Destroy some payloads of a record; where a hold forbids it nothing is done, and the answer names the holds.
+
+    Raises:
+        DatabaseUnavailable, StorageUnavailable: it stopped there; calling it again goes on.
+    """
+    assert opened.keys is not None
+    writer.flush()
+    seen = reader.head().size
+    rows = _stored(opened.database, tables.payload, [ref.id for ref in refs if ref.kind == "json"])
+    objects = _stored(opened.database, tables.asset, [ref.id for ref in refs if ref.kind == "bytes"])
+    keys, shared = _alone(opened, [ref for ref in refs if ref.id in {*rows, *objects}])
+    found = _Found(keys, rows, objects, [record], shared)
+    holds = _forbidding(opened, reader, found, None, record)
+    if holds or not found.payloads:
+        return _told(found, holds=holds)
+    noted = leftovers.note(opened.paths.state, found.objects)
+    entries = _log(opened, writer, found, reason, seen)
+    opened.keys.destroy(found.keys)
+    leftovers.remove(opened.assets, found.objects)
+    leftovers.forget(noted)
+    opened.database.truncate_wal()
+    return _told(found, entries=entries)
+
+
+def _alone(opened: Opened, refs: Sequence[PayloadRef]) -> tuple[list[str], bool]:
+    """Give the keys under which nothing but these payloads is sealed, and whether others are shared."""
+    ids = {ref.id for ref in refs}
+    used = _keys_of(opened, refs)
+    alone = [
+        key
+        for key in sorted(used)
+        if ids.issuperset(_under(opened.database, tables.payload, [key]))
+        and ids.issuperset(_under(opened.database, tables.asset, [key]))
+    ]
+    return alone, len(alone) < len(used)
+
+
 def _told(found: _Found, **more: Any) -> Erasure:
     """Put into words what was found."""
     told = Erasure(

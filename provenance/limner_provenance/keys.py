@@ -131,6 +131,14 @@ class KeyStore:
                 self._current.move_to_end(tag)
             return key
 
+    def key_apart(self, subject: str) -> DataKey:
+        """Give a new key of a subject for one payload alone, so that this one can be destroyed before the others."""
+        tag = self._kek.tag(subject)
+        with self._lock:
+            key = DataKey.new()
+            self._fresh[key.id] = (key, tag)
+            return key
+
     def make_durable(self, key_ids: Iterable[str]) -> None:
         """Store those of the given keys that are not stored yet."""
         from limner_provenance import tables

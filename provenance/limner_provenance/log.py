@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from limner_provenance.checkpoint import Verifier
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
-from limner_provenance.erasure import Asked, Erasure, erase, key_name, plan, sealed_draft
+from limner_provenance.erasure import Asked, Erasure, discard, erase, key_name, plan, sealed_draft
 from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, KeyUnavailable, LogCorrupt, StorageUnavailable
 from limner_provenance.holds import PAYLOAD, Hold, all_holds, find
 from limner_provenance.keys import KeyStore
@@ -101,6 +101,7 @@ class AuditLog:
         payloads: Mapping[str, Any] | None = None,
         subject: str | None = None,
         after: Pending | None = None,
+        apart: Collection[str] = (),
     ) -> Pending:
         """Append an entry. Makes, hashes and encrypts it here and now, and does no I/O; the writer does that.
 
@@ -114,6 +115,7 @@ class AuditLog:
             subject: whom the payloads are about; their data key is destroyed when this subject is erased. None: the
                 record alone, or the house where there is no record.
             after: an entry appended before, without which this one shall not be written either.
+            apart: names of payloads that get a data key of their own, so that `discard` can destroy each alone.
 
         Returns:
             The pending entry; `pending.durable` is a future, done once the entry is on the disk. In asyncio:
@@ -127,20 +129,22 @@ class AuditLog:
         check_name(step, "The step")
         if record is not None:
             check_record(record)
-        sealed, key = self._seal(payloads or {}, key_name(subject, record))
+        sealed, keys = self._seal(payloads or {}, key_name(subject, record), apart)
         references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
         entry = make_entry(step, record, data or {}, references)
-        return writer.append(Draft(entry, list(sealed.values()), key), after)
+        return writer.append(Draft(entry, list(sealed.values()), apart=keys), after)
 
-    def _seal(self, payloads: Mapping[str, Any], subject: str) -> tuple[dict[str, Sealed], str | None]:
-        """Encrypt payloads under the subject's data key."""
+    def _seal(
+        self, payloads: Mapping[str, Any], subject: str, apart: Collection[str]
+    ) -> tuple[dict[str, Sealed], list[str]]:
+        """Encrypt payloads under the subject's data key, or under a key of their own; give the keys' ids too."""
         if not payloads:
-            return {}, None
-        assert self._opened.keys is not None
-        key = self._opened.keys.key_for(subject)
-        return {
-            check_name(name, "The payload"): seal_payload(name, value, key) for name, value in payloads.items()
-        }, key.id
+            return {}, []
+        store = self._opened.keys
+        assert store is not None
+        keys = {name: (store.key_apart if name in apart else store.key_for)(subject) for name in payloads}
+        sealed = {check_name(name, "The payload"): seal_payload(name, payloads[name], keys[name]) for name in payloads}
+        return sealed, sorted({key.id for key in keys.values()})
 
     def erase(self, *, subject: str | None = None, record: str | None = None, reason: str | None = None) -> Erasure:
         """Erase everything kept about a user, or of one record, and log that; blocks.
@@ -166,6 +170,18 @@ class AuditLog:
         self._one_of("Erasure", subject, record)
         with contextlib.nullcontext() if record is None else self.lock(record):
             return erase(self._opened, self._reader, self._writing(), Asked(subject, record, reason))
+
+    def discard(self, record: str, refs: Sequence[PayloadRef], *, reason: str) -> Erasure:
+        """Destroy some payloads of a record, and log that; blocks. What was appended `apart` loses its key too.
+
+        Nothing is destroyed while a hold forbids it; `holds` of the answer says so. The caller holds the record's lock.
+
+        Args:
+            record: the record's id.
+            refs: the payloads; those that are gone already are passed over.
+            reason: why, kept as a payload of the log itself: write no name into it.
+        """
+        return discard(self._opened, self._reader, self._writing(), record, refs, reason)
 
     def erasure_plan(self, *, subject: str | None = None, record: str | None = None) -> Erasure:
         """Say what `erase` would take, and which holds forbid it; changes nothing; raises what `erase` raises.
@@ -282,7 +298,7 @@ class AuditLog:
         """Make keys durable, commit the batch, replace the anchor."""
         opened = self._opened
         assert opened.keys is not None
-        opened.keys.make_durable(draft.key for draft in drafts if draft.key)
+        opened.keys.make_durable(key for draft in drafts for key in draft.keys)
         try:
             done = self._committer.commit(drafts)
         except KeyErased as error:
