@@ -13,6 +13,7 @@ from limner_provenance.errors import ProvenanceError
 if TYPE_CHECKING:
     from limner.steps.pictures import Picture
     from limner_provenance.credentials import IngredientFacts
+    from limner_provenance.credentials.source_types import Start
     from limner_providers.images import InputImage
     from limner_providers.types import ImageRequest
 
@@ -25,22 +26,23 @@ class Ingredients:
 
     Attributes:
         given: The caller's pictures: the one to start from as `parentOf`, the others as `inputTo`.
-        from_capture: What shows in the result was, for all that is known, not made by a model alone.
+        start: What the one to start from is, by its own credentials; see `credentials.source_types`.
     """
 
     given: tuple[IngredientFacts, ...] = ()
-    from_capture: bool = False
+    start: Start = "nothing"
 
-    def of(self, picture: Picture) -> tuple[tuple[IngredientFacts, ...], bool]:
+    def of(self, picture: Picture, *, received: bytes | None = None) -> tuple[tuple[IngredientFacts, ...], bool]:
         """Give a picture's ingredients, and whether it is one that its engine had signed.
 
-        Such a picture is itself the parent, opened and not changed: its own credentials are kept in ours.
+        Such a picture is itself the parent, opened and not changed: its own credentials are kept in ours. `received`
+        is the file as it came, where its metadata were written anew.
         """
         from limner_provenance.credentials import IngredientFacts, manifest_store
 
-        if manifest_store(picture.data, picture.mime) is None:  # type: ignore[arg-type]
+        if received is None and manifest_store(picture.data, picture.mime) is None:  # type: ignore[arg-type]
             return self.given, False
-        signed = IngredientFacts(data=picture.data, title="as received from the engine")
+        signed = IngredientFacts(data=received or picture.data, title="as received from the engine")
         inputs = (i.model_copy(update={"relationship": "inputTo"}) for i in self.given)
         return (signed, *inputs), True
 
@@ -56,7 +58,7 @@ def of_request(request: ImageRequest) -> Ingredients:
         relationship = "parentOf" if name == "image" else "inputTo"
         given.append(IngredientFacts(data=_whole(image), title=title, relationship=relationship))
     parent = next((i for i in given if i.relationship == "parentOf"), None)
-    return Ingredients(tuple(given), from_capture=parent is not None and not _made_by_a_model(parent.data))
+    return Ingredients(tuple(given), start="nothing" if parent is None else _start(parent.data))
 
 
 def _whole(image: InputImage) -> bytes:
@@ -70,13 +72,12 @@ def _whole(image: InputImage) -> bytes:
     return image.data
 
 
-def _made_by_a_model(data: bytes) -> bool:
-    """Say whether whole credentials state that no capture is in a picture; what states nothing may be a photograph."""
-    from limner_provenance.credentials import DigitalSourceType, read_credentials
+def _start(data: bytes) -> Start:
+    """Say what a given picture is; what states nothing of itself may be a photograph."""
+    from limner_provenance.credentials import read_credentials, start_of
 
     try:
         found = read_credentials(data)
     except ProvenanceError:
-        return False
-    made = {DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA, DigitalSourceType.ALGORITHMIC_MEDIA}
-    return found.state in {"valid", "trusted"} and found.digital_source_type in made
+        return "other"
+    return start_of(found.state, found.digital_source_type)

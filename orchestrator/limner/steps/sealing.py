@@ -7,9 +7,9 @@ import base64
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from limner.steps.asking import as_facts, asked
+from limner.steps import describing
+from limner.steps.asking import as_facts
 from limner.steps.calls import produced, sent
-from limner.steps.ingredients import Ingredients, of_request
 from limner.steps.judging import decision_of
 from limner.steps.pictures import Picture, pictures
 
@@ -58,34 +58,25 @@ def _sign(record: Record, runtime: Runtime, picture: Picture) -> Sealed:
 
 def _facts(record: Record, picture: Picture) -> ManifestFacts:
     """Put together what the manifest says; it points backwards only, to `produced` and to commitments."""
-    from limner_provenance.credentials import ManifestFacts, SoftwareAgent, source_type_for
+    from limner_provenance.credentials import ManifestFacts, SoftwareAgent
 
     made = produced(record, picture.attempt)
     model: dict[str, Any] = made.data["model"]
-    test: bool = sent(record, picture.attempt).data["test"]
-    went_in = _ingredients(record)
-    ingredients, signed = went_in.of(picture)
+    received = record.memory.get(f"signed-{picture.index}")
+    ingredients, signed = describing.ingredients(record).of(picture, received=received)
     return ManifestFacts(
         title=f"Limner image {picture.index + 1} of record {record.id}",
         mime=picture.mime,
         software_agent=SoftwareAgent(name=model["name"], sha256=model["sha256"]),
-        digital_source_type=source_type_for(test_provider=test, from_capture=went_in.from_capture),
+        digital_source_type=describing.source_type(record, picture),
         created=datetime.fromisoformat(made.time),
         record=_statement(record, picture, made),
-        test_provider=test,
+        test_provider=describing.is_test(record, picture),
         ingredients=ingredients,
+        models=() if signed else describing.models(record, picture),
         unchanged=signed,
+        metadata_written=received is not None,
     )
-
-
-def _ingredients(record: Record) -> Ingredients:
-    """Read what went into the record's pictures, once."""
-    if "ingredients" not in record.memory:
-        names = record.entry("accepted").payloads
-        given = any(name in names for name in ("image", "reference-0", "control-0"))
-        record.memory["ingredients"] = of_request(asked(record).request) if given else Ingredients()
-    found: Ingredients = record.memory["ingredients"]
-    return found
 
 
 _COMMITTED = ("prompt", "negative_prompt", "extra", "image", "mask", "reference", "control")

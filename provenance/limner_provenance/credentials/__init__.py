@@ -13,27 +13,25 @@ if TYPE_CHECKING:
     from limner_provenance.credentials.certificates import certificate_signer
     from limner_provenance.credentials.development import development_signer, keep_anchors, trust_anchors
     from limner_provenance.credentials.images import check_whole, sniff
-    from limner_provenance.credentials.manifest import (
-        DigitalSourceType,
-        IngredientFacts,
-        ManifestFacts,
-        SoftwareAgent,
-        source_type_for,
-    )
+    from limner_provenance.credentials.manifest import IngredientFacts, ManifestFacts, ModelFacts, SoftwareAgent
     from limner_provenance.credentials.plain import without_texts
     from limner_provenance.credentials.reading import read_credentials
     from limner_provenance.credentials.report import Credentials, Finding, IngredientNode
     from limner_provenance.credentials.sealing import Sealed, seal
     from limner_provenance.credentials.signer import Signer, check
-    from limner_provenance.credentials.store import manifest_store
+    from limner_provenance.credentials.source_types import DigitalSourceType, source_type_for, start_of
+    from limner_provenance.credentials.store import manifest_store, without_store
+    from limner_provenance.credentials.xmp import PictureFields, with_xmp
 
 _HOME = {
     "Credentials": "report",
-    "DigitalSourceType": "manifest",
+    "DigitalSourceType": "source_types",
     "Finding": "report",
     "IngredientFacts": "manifest",
     "IngredientNode": "report",
     "ManifestFacts": "manifest",
+    "ModelFacts": "manifest",
+    "PictureFields": "xmp",
     "Sealed": "sealing",
     "Signer": "signer",
     "SoftwareAgent": "manifest",
@@ -46,8 +44,11 @@ _HOME = {
     "read_credentials": "reading",
     "seal": "sealing",
     "sniff": "images",
-    "source_type_for": "manifest",
+    "source_type_for": "source_types",
+    "start_of": "source_types",
     "trust_anchors": "development",
+    "with_xmp": "xmp",
+    "without_store": "store",
     "without_texts": "plain",
 }
 
@@ -58,6 +59,8 @@ __all__ = [
     "IngredientFacts",
     "IngredientNode",
     "ManifestFacts",
+    "ModelFacts",
+    "PictureFields",
     "Sealed",
     "Signer",
     "SoftwareAgent",
@@ -71,7 +74,10 @@ __all__ = [
     "seal",
     "sniff",
     "source_type_for",
+    "start_of",
     "trust_anchors",
+    "with_xmp",
+    "without_store",
     "without_texts",
 ]
 

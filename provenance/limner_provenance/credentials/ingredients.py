@@ -10,6 +10,7 @@ from typing import Any
 
 from limner_provenance.credentials.crjson import findings, first_text, mapping, record, sequence, text
 from limner_provenance.credentials.crjson import manifest as manifest_of
+from limner_provenance.credentials.manifest import MODEL_TYPE
 from limner_provenance.credentials.report import BROKEN, Finding, IngredientNode, State
 
 _DEEPEST = 32
@@ -43,7 +44,8 @@ class _Walk:
         if label is None or label in path or len(path) >= _DEEPEST:
             return ()
         entries = sequence(mapping(self.manifests.get(label)).get("ingredients"))
-        return tuple(self.node(entry, (*path, label)) for entry in entries if isinstance(entry, dict) and self.take())
+        made = [self.node(entry, (*path, label)) for entry in entries if isinstance(entry, dict) and self.take()]
+        return tuple(sorted(made, key=lambda node: node.model))  # pictures first, then models
 
     def take(self) -> bool:
         self.left -= 1
@@ -65,6 +67,7 @@ class _Walk:
             digital_source_type=_source(manifest),
             record=record(manifest_of(self.full, label)),
             ingredients=self.children(label, path),
+            model=_is_model(entry),
         )
 
     def failures(self, entry: dict[str, Any], label: str | None) -> tuple[Finding, ...]:
@@ -93,6 +96,11 @@ def _trusted_now(report: dict[str, Any]) -> frozenset[str]:
         if found.code == _TRUSTED and found.url
     ]
     return frozenset(found.url.split("/c2pa/")[-1].split("/")[0] for found in passed if found.url)
+
+
+def _is_model(entry: dict[str, Any]) -> bool:
+    kinds = (text(mapping(kind).get("type")) or "" for kind in sequence(entry.get("data_types")))
+    return any(kind.startswith(MODEL_TYPE) for kind in kinds)
 
 
 def _source(manifest: dict[str, Any]) -> str | None:

@@ -9,31 +9,23 @@ from __future__ import annotations
 import functools
 import re
 from datetime import UTC
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from limner_provenance.credentials.images import Mime, sniff
+from limner_provenance.credentials.source_types import DigitalSourceType, source_type_for
 
-_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+__all__ = ["DigitalSourceType", "IngredientFacts", "ManifestFacts", "ModelFacts", "SoftwareAgent", "source_type_for"]
 RECORD = "limner.record"
 NOTICE = "limner.notice"
+MODEL_TYPE = "c2pa.types.model"
 ACTIONS = "c2pa.actions.v2"
 TRAINING = "cawg.training-mining"
 _TRAINING_USES = ("ai_generative_training", "ai_inference", "ai_training", "data_mining")
 _MAX_INTEGER = 2**53 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 Relationship = Literal["parentOf", "componentOf", "inputTo"]
-
-
-class DigitalSourceType(StrEnum):
-    """How a picture came to be, by IPTC's vocabulary (docs/credentials.md has the table of our cases)."""
-
-    TRAINED_ALGORITHMIC_MEDIA = _IPTC + "trainedAlgorithmicMedia"
-    COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA = _IPTC + "compositeWithTrainedAlgorithmicMedia"
-    ALGORITHMIC_MEDIA = _IPTC + "algorithmicMedia"
-    ALGORITHMICALLY_ENHANCED = _IPTC + "algorithmicallyEnhanced"
 
 
 class _Facts(BaseModel):
@@ -52,6 +44,20 @@ class SoftwareAgent(_Facts):
     name: str = Field(min_length=1)
     version: str | None = None
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class ModelFacts(_Facts):
+    """A model or a LoRA that went into the picture, named by its digest where that is known.
+
+    Attributes:
+        title: What it is called, e.g. `model starter` or `LoRA ink`.
+        sha256: Hex digest of its weights, if known.
+        weight: How strongly a LoRA was applied, as text, if it is one.
+    """
+
+    title: str = Field(min_length=1)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    weight: str | None = None
 
 
 class IngredientFacts(_Facts):
@@ -90,7 +96,9 @@ class ManifestFacts(_Facts):
         development: True marks plainly that the certificate is a development one (`seal` sets it by its signer).
         training_mining: Whether others may train on or mine this picture; None states nothing.
         ingredients: Pictures that went into it.
+        models: Models and LoRAs that went into it; each becomes an ingredient without a file.
         unchanged: True where the parent was only opened, not edited: an image that its provider had signed.
+        metadata_written: True where, beyond that, only metadata of the parent's file were written anew.
     """
 
     title: str
@@ -105,7 +113,9 @@ class ManifestFacts(_Facts):
     development: bool = False
     training_mining: Literal["allowed", "notAllowed"] | None = None
     ingredients: tuple[IngredientFacts, ...] = ()
+    models: tuple[ModelFacts, ...] = ()
     unchanged: bool = False
+    metadata_written: bool = False
 
     @field_validator("record")
     @classmethod
@@ -118,23 +128,6 @@ class ManifestFacts(_Facts):
         if sum(item.relationship == "parentOf" for item in self.ingredients) > 1:
             raise ValueError("ingredients: at most one can be parentOf; make the others componentOf or inputTo")
         return self
-
-
-def source_type_for(*, test_provider: bool = False, from_capture: bool = False) -> DigitalSourceType:
-    """Choose the digital source type.
-
-    Args:
-        test_provider: The picture was drawn by a plain algorithm.
-        from_capture: A picture that no model made (a photograph, a drawing) shows in the result.
-
-    Returns:
-        The IPTC term, as the table in docs/credentials.md lays it down.
-    """
-    if test_provider:
-        return DigitalSourceType.ALGORITHMIC_MEDIA
-    if from_capture:
-        return DigitalSourceType.COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA
-    return DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA
 
 
 def definition(facts: ManifestFacts, *, instance_id: str) -> dict[str, Any]:
@@ -161,7 +154,26 @@ def definition(facts: ManifestFacts, *, instance_id: str) -> dict[str, Any]:
         "format": facts.mime,
         "instance_id": instance_id,
         "assertions": assertions,
+        "ingredients": [_model_ingredient(place, model) for place, model in enumerate(facts.models)],
     }
+
+
+def _model_ingredient(place: int, model: ModelFacts) -> dict[str, Any]:
+    """State a model as an ingredient of the type that C2PA has for models; it carries no file, only a digest."""
+    said = [f"SHA-256 of its weights: {model.sha256}" if model.sha256 else "the digest of its weights is not known"]
+    said += [f"weight {model.weight}"] if model.weight else []
+    return {
+        "title": model.title,
+        "relationship": "inputTo",
+        "format": "application/octet-stream",
+        "data_types": [{"type": MODEL_TYPE}],
+        "description": "; ".join(said),
+        "label": _model_label(place),
+    }
+
+
+def _model_label(place: int) -> str:
+    return f"model-{place}"
 
 
 def ingredient_label(place: int) -> str:
@@ -186,16 +198,16 @@ def _created(label: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _actions(facts: ManifestFacts) -> list[dict[str, Any]]:
-    if not facts.ingredients:
-        return [_main_action(facts, "c2pa.created", [])]
-    parents, inputs = _labels(facts, "parentOf"), _labels(facts, "inputTo")
+    models = [_model_label(place) for place, _ in enumerate(facts.models)]
+    parents, inputs = _labels(facts, "parentOf"), [*_labels(facts, "inputTo"), *models]
     placed = [{"action": "c2pa.placed", "parameters": {"ingredientIds": [it]}} for it in _labels(facts, "componentOf")]
     if not parents:
         return [_main_action(facts, "c2pa.created", inputs), *placed]
     opened: dict[str, Any] = {"action": "c2pa.opened", "parameters": {"ingredientIds": parents}}
     if facts.unchanged:
         opened["parameters"]["limner.model"] = _model(facts)
-        return [opened, *placed]
+        written = [{"action": "c2pa.edited.metadata"}] if facts.metadata_written else []
+        return [opened, *written, *placed]
     return [opened, _main_action(facts, "c2pa.edited", inputs), *placed]
 
 

@@ -50,6 +50,7 @@ class IngredientNode(_Report):
         digital_source_type: How it came to be, by its own manifest.
         record: The assertion `limner.record` of its manifest, or None: one of ours that other software has edited on.
         ingredients: What went into it in turn.
+        model: True where it is no picture but a model or a LoRA, which `description` names by its digest.
     """
 
     title: str | None = None
@@ -63,6 +64,7 @@ class IngredientNode(_Report):
     digital_source_type: str | None = None
     record: dict[str, Any] | None = None
     ingredients: tuple[IngredientNode, ...] = ()
+    model: bool = False
 
 
 class Credentials(_Report):

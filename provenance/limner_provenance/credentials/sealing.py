@@ -16,16 +16,11 @@ from typing import Any
 from limner_provenance.credentials.engine import library, sealing_context
 from limner_provenance.credentials.images import Mime, scan
 from limner_provenance.credentials.inbound import add_ingredient
-from limner_provenance.credentials.manifest import (
-    DigitalSourceType,
-    IngredientFacts,
-    ManifestFacts,
-    SoftwareAgent,
-    definition,
-)
+from limner_provenance.credentials.manifest import IngredientFacts, ManifestFacts, SoftwareAgent, definition
 from limner_provenance.credentials.native import native_signer
 from limner_provenance.credentials.reading import read_credentials
 from limner_provenance.credentials.signer import Signer
+from limner_provenance.credentials.source_types import DigitalSourceType
 from limner_provenance.credentials.store import manifest_store
 from limner_provenance.errors import SealFailed
 

@@ -107,7 +107,8 @@ def test_openai_edit_with_a_mask(house: House, openai_server: OpenAI) -> None:
         result = limner.edit(first, "a green apple", mask=mask)
     assert len(openai_server.ledger.calls("/v1/images/edits")) == 1
     told = [(i.title, i.relationship) for i in read_credentials(result.images[0].data).ingredients]
-    assert told == [("image to start from", "parentOf"), ("mask", "inputTo")]
+    inputs = [("mask", "inputTo"), ("model gpt-image-2", "inputTo")]
+    assert told == [("image to start from", "parentOf"), *inputs]
 
 
 def test_a_wrong_key_falls_back_and_a_block_does_not(

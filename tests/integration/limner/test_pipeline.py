@@ -179,7 +179,7 @@ EVIDENCE = """\
 
 def test_a_duty_without_executor_blocks_the_release(house: House) -> None:
     """Nothing is released whose duty cannot be carried out: exit code 1, and the pictures are kept."""
-    text = policy().replace("then: {verdict: deny}", "then: {verdict: allow_with_duties, duties: [disclose_prompt]}")
+    text = policy().replace("then: {verdict: deny}", "then: {verdict: allow_with_duties, duties: [watermark]}")
     text = text.replace("expect: deny", "expect: allow_with_duties")
     with Limner.open(house(policy=text)) as limner, pytest.raises(DutyUnfulfilled) as caught:
         limner.generate("a forbidden thing")

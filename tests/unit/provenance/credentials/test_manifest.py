@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from limner_provenance.credentials import DigitalSourceType, IngredientFacts, source_type_for
+from limner_provenance.credentials import IngredientFacts, ModelFacts
 from limner_provenance.credentials.manifest import definition
 
 
@@ -43,13 +43,6 @@ def test_the_training_choice_is_written_only_when_made(picture: Any, facts: Any)
     entries = _assertions(facts(picture(), training_mining="notAllowed"))["cawg.training-mining"]["entries"]
     assert len(entries) == 4
     assert {use["use"] for use in entries.values()} == {"notAllowed"}
-
-
-def test_source_types_follow_the_table() -> None:
-    """Test pictures are algorithmic, edits of captures composite, all else trained algorithmic media."""
-    assert source_type_for(test_provider=True) is DigitalSourceType.ALGORITHMIC_MEDIA
-    assert source_type_for(from_capture=True) is DigitalSourceType.COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA
-    assert source_type_for() is DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA
 
 
 @pytest.mark.parametrize(
@@ -94,3 +87,14 @@ def test_errors_show_no_values(picture: Any, facts: Any) -> None:
         facts(picture(), record={"secret-like": "abc-123", "bad": 0.5})
     assert "abc-123" not in str(caught.value)
     assert "limner.record.bad" in str(caught.value)
+
+
+def test_models_are_inputs_named_by_their_digests(picture: Any, facts: Any) -> None:
+    """Model and LoRA are ingredients without a file: typed as models, named by digest, inputs of the main action."""
+    models = (ModelFacts(title="model starter", sha256="ab" * 32), ModelFacts(title="LoRA ink", weight="0.5"))
+    stated = definition(facts(picture(), models=models), instance_id="xmp.iid:1")
+    (action,) = stated["assertions"][0]["data"]["actions"]
+    assert action["parameters"]["ingredientIds"] == [item["label"] for item in stated["ingredients"]]
+    assert [item["relationship"] for item in stated["ingredients"]] == ["inputTo", "inputTo"]
+    assert ["ab" * 32 in item["description"] for item in stated["ingredients"]] == [True, False]
+    assert "weight 0.5" in stated["ingredients"][1]["description"]

@@ -16,6 +16,8 @@ _NAMES = [
     "IngredientFacts",
     "IngredientNode",
     "ManifestFacts",
+    "ModelFacts",
+    "PictureFields",
     "Sealed",
     "Signer",
     "SoftwareAgent",
@@ -29,7 +31,10 @@ _NAMES = [
     "seal",
     "sniff",
     "source_type_for",
+    "start_of",
     "trust_anchors",
+    "with_xmp",
+    "without_store",
     "without_texts",
 ]
 
