@@ -133,15 +133,14 @@ def erase(opened: Opened, reader: Reader, writer: Writer, asked: Asked) -> Erasu
     return _told(found, entries=entries)
 
 
-def discard(
-    opened: Opened, reader: Reader, writer: Writer, record: str, refs: Sequence[PayloadRef], reason: str
-) -> Erasure:
+def discard(opened: Opened, reader: Reader, writer: Writer, asked: Asked, refs: Sequence[PayloadRef]) -> Erasure:
     """Destroy some payloads of a record; where a hold forbids it nothing is done, and the answer names the holds.
 
     Raises:
         DatabaseUnavailable, StorageUnavailable: it stopped there; calling it again goes on.
     """
     assert opened.keys is not None
+    record = str(asked.record)
     writer.flush()
     seen = reader.head().size
     rows = _stored(opened.database, tables.payload, [ref.id for ref in refs if ref.kind == "json"])
@@ -152,7 +151,7 @@ def discard(
     if holds or not found.payloads:
         return _told(found, holds=holds)
     noted = leftovers.note(opened.paths.state, found.objects)
-    entries = _log(opened, writer, found, reason, seen)
+    entries = _log(opened, writer, found, asked.reason, seen)
     opened.keys.destroy(found.keys)
     leftovers.remove(opened.assets, found.objects)
     leftovers.forget(noted)

@@ -181,7 +181,7 @@ class AuditLog:
             refs: the payloads; those that are gone already are passed over.
             reason: why, kept as a payload of the log itself: write no name into it.
         """
-        return discard(self._opened, self._reader, self._writing(), record, refs, reason)
+        return discard(self._opened, self._reader, self._writing(), Asked(None, record, reason), refs)
 
     def erasure_plan(self, *, subject: str | None = None, record: str | None = None) -> Erasure:
         """Say what `erase` would take, and which holds forbid it; changes nothing; raises what `erase` raises.
