@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import audit, generate, get, init, models, policy, policy_tools, providers, verify
+from limner.cli import audit, generate, get, init, models, policy, policy_tools, providers, safety, verify
 
 app = typer.Typer(
     help="One governed, signed, audited way to every image model.",
@@ -50,3 +50,4 @@ app.command("models")(models.models)
 policy_tools.add_to(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
+app.add_typer(safety.app, name="safety")

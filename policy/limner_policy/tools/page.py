@@ -50,13 +50,13 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     return tag("dl", *(tag("dt", text(name)) + tag("dd", value) for name, value in rows))
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """The whole file."""
+def page(title: str, body: Iterable[str], *, style: str = "") -> str:
+    """The whole file; `style` is more CSS, for what other pages do not have."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{text(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + "\n</main>\n"
         "</body>\n</html>\n"
