@@ -76,6 +76,9 @@ class RecordLocks:
         _remove(path, descriptor)
         return False
 
+    def assure(self, record: str | None) -> None:
+        """Nothing to do: the operating system takes no lock away from a process that lives."""
+
     def _path(self, record: str) -> Path:
         """Give the lock file of a record, whose id becomes a file name."""
         return self._folder / check_record(record)

@@ -5,15 +5,13 @@ The only module that imports alembic. Knows nothing of what the revisions do.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner_provenance import schema
+from limner_provenance.databases import Database, open_database
 from limner_provenance.errors import DatabaseUnavailable, DatabaseVersion
-from limner_provenance.sqlite import Database, rows
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What a migration did: from which revision to which; `copy` is the old database (None: nothing to do)."""
+    """What a migration did: from which revision to which; `copy` is the old SQLite database, if it was changed."""
 
     old: str
     new: str
@@ -36,14 +34,14 @@ def migrate(url: str) -> Migration:
         DatabaseUnavailable: it is not there, locked, or its folder cannot hold the copy.
         DatabaseVersion: it is newer than this version, or no audit database.
     """
-    database = Database(url)
-    if not database.path.is_file():
+    database = open_database(url)
+    if not database.exists():
         raise DatabaseUnavailable(f"There is no audit database at {database.name}.", remedy="Check audit.url.")
     try:
         old = _revision(database)
         if old == schema.HEAD:
             return Migration(old, old, None)
-        copy = _copy(database.path, old)
+        copy = database.copy(f"before-{schema.HEAD}-was-{old}")
         with database.write() as connection:
             upgrade(connection)
         return Migration(old, schema.HEAD, copy)
@@ -72,26 +70,10 @@ def _config() -> Config:
 def _revision(database: Database) -> str:
     """Give the revision of the database, if this version knows it."""
     with database.read() as connection:
-        held = rows(connection, "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
-        found = [row[0] for row in rows(connection, "SELECT version_num FROM alembic_version")] if held else []
+        found = schema.revisions(connection)
     if len(found) == 1 and found[0] in schema.REVISIONS:
         return str(found[0])
     if not found:
         raise DatabaseVersion(f"{database.name} is no audit database of Limner.", remedy="Check audit.url.")
     shown = ", ".join(ascii(value)[:40] for value in found)
     raise DatabaseVersion(f"{database.name} is of version {shown}, newer than {schema.HEAD}.", remedy="Update Limner.")
-
-
-def _copy(path: Path, revision: str) -> Path:
-    """Copy the database beside itself, the pages of its -wal file included."""
-    copy = path.with_name(f"{path.name}.before-{schema.HEAD}-was-{revision}")
-    if copy.exists():
-        message = f"The copy {copy} is there from an earlier attempt."
-        raise DatabaseUnavailable(message, remedy="Move it away, then migrate again.")
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-    except sqlite3.Error as error:
-        copy.unlink(missing_ok=True)
-        raise DatabaseUnavailable(f"{path} cannot be copied to {copy}: {error}.", remedy="Make room.") from error
-    return copy

@@ -9,14 +9,14 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from limner_provenance import ddl
+from limner_provenance import ddl, postgres_schema
 from limner_provenance.errors import DatabaseVersion
 from limner_provenance.sqlite import rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from limner_provenance.sqlite import Database
+    from limner_provenance.databases import Database
 
 REVISIONS = ("0001",)
 """Every revision of the audit database, oldest first; the last is the one this version works with."""
@@ -31,8 +31,16 @@ def create(connection: Connection) -> None:
     """Make tables, indexes and triggers of an audit database at head, inside the caller's transaction."""
     from limner_provenance import tables
 
-    _run(connection, (ddl.VERSION, *ddl.FIRST))
+    if is_postgres(connection):
+        postgres_schema.create(connection)
+    else:
+        _run(connection, (ddl.VERSION, *ddl.FIRST))
     connection.execute(tables.version.insert(), {"version_num": HEAD})
+
+
+def is_postgres(connection: Connection) -> bool:
+    """Say whether the database is PostgreSQL; else it is SQLite."""
+    return connection.dialect.name == "postgresql"
 
 
 def _run(connection: Connection, statements: Iterable[str]) -> None:
@@ -43,12 +51,18 @@ def _run(connection: Connection, statements: Iterable[str]) -> None:
 def create_keys(database: Database) -> None:
     """Make the tables of a key database that has none."""
     with database.write() as connection:
-        if is_empty(connection):
+        if not is_empty(connection):
+            return
+        if is_postgres(connection):
+            postgres_schema.create(connection, keys=True)
+        else:
             _run(connection, ddl.KEYS)
 
 
 def is_empty(connection: Connection) -> bool:
     """Say whether a database holds no table at all."""
+    if is_postgres(connection):
+        return postgres_schema.is_empty(connection)
     return rows(connection, "SELECT COUNT(*) FROM sqlite_master") == [(0,)]
 
 
@@ -58,8 +72,7 @@ def check_version(connection: Connection, name: str) -> None:
     Raises:
         DatabaseVersion: it is older, newer, or no audit database.
     """
-    held = rows(connection, "SELECT name FROM sqlite_master WHERE name = 'alembic_version'")
-    found = [row[0] for row in rows(connection, "SELECT version_num FROM alembic_version")] if held else []
+    found = revisions(connection)
     if found == [HEAD]:
         return
     if len(found) == 1 and found[0] in REVISIONS:
@@ -72,8 +85,22 @@ def check_version(connection: Connection, name: str) -> None:
     raise DatabaseVersion(message, remedy="Update Limner.")
 
 
+def revisions(connection: Connection) -> list[str]:
+    """Give the revision that alembic's table names; more or fewer than one where the database is not ours."""
+    if is_postgres(connection):
+        held = rows(connection, "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
+    else:
+        held = rows(connection, "SELECT name FROM sqlite_master WHERE name = 'alembic_version'")
+    return [row[0] for row in rows(connection, "SELECT version_num FROM alembic_version")] if held else []
+
+
 def described(connection: Connection) -> dict[tuple[str, str], str]:
-    """Give the SQL of every object of a database by (type, name); SQLite's own indexes and statistics are left out."""
+    """Give every object of a database by (type, name): its SQL, or in PostgreSQL what it is made of.
+
+    SQLite's own indexes and statistics are left out.
+    """
+    if is_postgres(connection):
+        return postgres_schema.described(connection)
     found: list[Any] = rows(connection, "SELECT type, name, sql FROM sqlite_master")
     return {(row[0], row[1]): " ".join(str(row[2]).split()) for row in found if not _own(*row)}
 
@@ -89,9 +116,14 @@ _STATISTICS = ("sqlite_stat1", "sqlite_stat4")
 """What ANALYZE makes: it guides the order of reading, and no answer depends on it."""
 
 
+def expected_of(connection: Connection, *, keys: bool = False) -> dict[tuple[str, str], str]:
+    """Give what `described` gives for a new database of the same kind (the audit database, or the key database)."""
+    return postgres_schema.expected(keys=keys) if is_postgres(connection) else expected(keys=keys)
+
+
 @functools.cache
 def expected(*, keys: bool = False) -> dict[tuple[str, str], str]:
-    """Give what `described` gives for a new database (the audit database, or the key database)."""
+    """Give what `described` gives for a new SQLite database (the audit database, or the key database)."""
     from sqlalchemy import create_engine
 
     engine = create_engine("sqlite://")

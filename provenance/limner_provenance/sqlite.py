@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from limner_provenance.errors import AuditError, DatabaseUnavailable, LogCorrupt
 from limner_provenance.files import make_folder
+from limner_provenance.locks import RecordLocks
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -61,6 +62,10 @@ class Database:
         refuse_network(self.path)
         self._writer = None if read_only else self._engine("BEGIN IMMEDIATE", writing=True)
         self._reader = self._engine("BEGIN", writing=False)
+
+    def exists(self) -> bool:
+        """Say whether the file is there."""
+        return self.path.is_file()
 
     def _check_readable(self) -> None:
         """Find out how a database can be read by somebody who may not write beside it."""
@@ -169,6 +174,49 @@ class Database:
         finally:
             raw.text_factory = str
 
+    def damage(self) -> list[str]:
+        """Have SQLite compare its pages and indexes (an index may lie although its table is right).
+
+        Works on a connection of its own, outside Python's lock, so that it can run beside a pass over the entries.
+        """
+        try:
+            with self.read() as connection:
+                said = [str(row[0]) for row in rows(connection, "PRAGMA integrity_check(20)")]
+        except Exception as error:  # noqa: BLE001 - a damaged file has many ways to fail, each of them a finding
+            said = [f"{type(error).__name__} during the integrity check"]
+        return [f"SQLite says: {line}" for line in said if line != "ok"]
+
+    def locks(self, folder: Path) -> RecordLocks:
+        """Give the locks of running records: files in a folder, which the operating system frees."""
+        return RecordLocks(folder)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Nobody on another machine can have the log open."""
+        yield True
+
+    def copy(self, label: str) -> Path:
+        """Copy the database beside itself, the pages of its -wal file included.
+
+        Raises:
+            DatabaseUnavailable: a copy of that name is there, or cannot be made.
+        """
+        copy = self.path.with_name(f"{self.path.name}.{label}")
+        if copy.exists():
+            message = f"The copy {copy} is there from an earlier attempt."
+            raise DatabaseUnavailable(message, remedy="Move it away, then migrate again.")
+        try:
+            with (
+                contextlib.closing(sqlite3.connect(self.path)) as source,
+                contextlib.closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+        except sqlite3.Error as error:
+            copy.unlink(missing_ok=True)
+            message = f"{self.name} cannot be copied to {copy}: {error}."
+            raise DatabaseUnavailable(message, remedy="Make room.") from error
+        return copy
+
     def truncate_wal(self) -> None:
         """Move everything into the database file and empty the -wal file, so that no old page stays there.
 
@@ -186,6 +234,9 @@ class Database:
                 engine.dispose()
 
 
+_ADDRESSES = "Use sqlite:///relative/path, sqlite:////absolute/path or postgresql+psycopg://USER@HOST/DATABASE."
+
+
 def database_path(url: str) -> Path:
     """Give the file that an address names.
 
@@ -197,7 +248,7 @@ def database_path(url: str) -> Path:
     if not url.startswith(prefix) or not name or name.startswith(":memory:"):
         shown = url.split(":", 1)[0]
         message = f"The database address begins with {shown!r} and names no SQLite file."
-        raise DatabaseUnavailable(message, remedy="Use sqlite:///relative/path or sqlite:////absolute/path.")
+        raise DatabaseUnavailable(message, remedy=_ADDRESSES)
     return Path(name)
 
 
@@ -232,7 +283,7 @@ def _file_system(path: Path, mounts: Path) -> str:
 
 
 def rows(connection: Connection, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-    """Run SQL that only SQLite understands, and give all rows."""
+    """Run SQL as it is, and give all rows."""
     return list(connection.exec_driver_sql(sql, parameters).fetchall())
 
 

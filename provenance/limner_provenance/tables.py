@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Column, Computed, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Computed, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -30,7 +30,9 @@ def _text(name: str, **options: Any) -> Any:
 
 
 def _integer(name: str, **options: Any) -> Any:
-    return Field(sa_column=Column(name, Integer, nullable=False, autoincrement=False, **options))
+    # SQLite's one kind of number; PostgreSQL's INTEGER would end at two thousand millions.
+    kind = BigInteger().with_variant(Integer(), "sqlite")
+    return Field(sa_column=Column(name, kind, nullable=False, autoincrement=False, **options))
 
 
 def _blob(name: str) -> Any:

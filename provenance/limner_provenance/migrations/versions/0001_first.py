@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from alembic import op
 
+from limner_provenance import ddl_postgres, postgres_schema
 from limner_provenance.ddl import FIRST
+from limner_provenance.schema import is_postgres
 
 revision = "0001"
 down_revision = None
@@ -18,6 +20,10 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything."""
+    connection = op.get_bind()
+    if is_postgres(connection):
+        postgres_schema.run(connection, ddl_postgres.FIRST)
+        return
     for statement in FIRST:
         op.execute(statement)
 
