@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limner_provenance.databases import Database, write_again
 from limner_provenance.envelope import KEY_BYTES, DataKey
 from limner_provenance.errors import KeyUnavailable
 from limner_provenance.files import read_private, write_private
 
 if TYPE_CHECKING:
-    from limner_provenance.sqlite import Database
+    from sqlalchemy import Connection
 
 _CACHED = 4096
 _CHUNK = 400
@@ -141,6 +142,8 @@ class KeyStore:
 
     def make_durable(self, key_ids: Iterable[str]) -> None:
         """Store those of the given keys that are not stored yet."""
+        from sqlalchemy import select
+
         from limner_provenance import tables
 
         with self._lock:
@@ -148,8 +151,15 @@ class KeyStore:
         if not fresh:
             return
         rows = [{"id": key.id, "subject": tag, "wrapped": self._kek.wrap(key, tag)} for key, tag in fresh]
-        with self._database.write() as connection:
-            connection.execute(tables.data_key.insert(), rows)
+        table = tables.data_key
+
+        def work(connection: Connection, again: bool) -> None:
+            ids = [row["id"] for row in rows]
+            stored = set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids)))) if again else set()
+            if left := [row for row in rows if row["id"] not in stored]:
+                connection.execute(table.insert(), left)
+
+        write_again(self._database, work)
         with self._lock:
             for row in rows:
                 self._fresh.pop(str(row["id"]), None)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from limner_provenance import sqlite, tables
+from limner_provenance import tables
 from limner_provenance.entries import is_digest
 from limner_provenance.files import make_folder, unavailable, write_durably
 from limner_provenance.locks import exclusive
 
 if TYPE_CHECKING:
     from limner_provenance.assets import AssetStore
+    from limner_provenance.databases import Database
     from limner_provenance.opening import Opened
 
 _CHUNK = 400
@@ -66,7 +67,7 @@ def settle(opened: Opened, *, alone: bool) -> int:
     return removed
 
 
-def erased_among(database: sqlite.Database, names: Sequence[str]) -> list[str]:
+def erased_among(database: Database, names: Sequence[str]) -> list[str]:
     """Give those of the ids that the log calls erased."""
     table = tables.erasure
     found: list[str] = []
@@ -103,7 +104,7 @@ def unreferenced_objects(opened: Opened) -> Iterator[str]:
         yield from (name for name in chunk if is_digest(name) and name not in known)
 
 
-def erased_keys(database: sqlite.Database) -> list[str]:
+def erased_keys(database: Database) -> list[str]:
     """Give the ids of all data keys that the log calls erased; key ids have 32 digits, payload ids 64."""
     table = tables.erasure
     with database.read() as connection:
@@ -135,13 +136,14 @@ def _alone(opened: Opened) -> Iterator[bool]:
     """Keep others from opening the log while a block runs; False where one has it open, or where nobody can know."""
     import fcntl
 
-    # Hosts that share a server share no lock file.
-    if opened.users is None or not isinstance(opened.database, sqlite.Database):
+    if opened.users is None:
         yield False
         return
     alone = exclusive(opened.users, wait=False)
     try:
-        yield alone
+        # Hosts that share a server share no lock file.
+        with opened.database.alone() as everywhere:
+            yield alone and everywhere
     finally:
         fcntl.flock(opened.users, fcntl.LOCK_SH)
 

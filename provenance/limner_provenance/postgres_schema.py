@@ -106,7 +106,8 @@ def _rows(connection: Connection, query: str, schema: str) -> list[Any]:
 
 _TABLES = """
 SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
-                      WHEN 'S' THEN 'sequence' WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' ELSE 'relation' END,
+                      WHEN 'S' THEN 'sequence' WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table'
+                      ELSE 'relation' END,
        c.relname,
        COALESCE((SELECT string_agg(
            a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
