@@ -12,8 +12,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +28,10 @@ _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"(^|_)(api_key|secret|token|password|kek)$")
 _CREDENTIAL = re.compile(r"(?i)(authorization|cookie|key|token|secret|password|code|sig|signature)$")
 """Headers and query parameters that carry a secret, by the end of their names."""
+_URL_PASSWORD = re.compile(r"(?<=:)\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?=@)")
+"""A variable that stands for the password of an address."""
+_CLEAR_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{[A-Za-z_][A-Za-z0-9_]*\}@)[^@]|[?&](ssl)?password=(?!\$\{)")
+"""An address of a database with a password in clear text."""
 
 
 class _Section(BaseModel):
@@ -67,15 +73,15 @@ class RoutingSection(_Section):
 
 
 class AuditSection(_Section):
-    """The audit database's SQLAlchemy address."""
+    """The audit database's SQLAlchemy address, of SQLite or PostgreSQL."""
 
-    url: str = f"sqlite:///{STATE_FOLDER}/audit.db"
+    url: str = Field(default=f"sqlite:///{STATE_FOLDER}/audit.db", repr=False)  # it may hold a password
 
 
 class KeysSection(_Section):
     """The data-key database, apart from the audit database, and the key-encryption key (32 bytes as base64 or hex)."""
 
-    url: str = f"sqlite:///{STATE_FOLDER}/keys.db"
+    url: str = Field(default=f"sqlite:///{STATE_FOLDER}/keys.db", repr=False)
     kek: str | None = Field(default=None, repr=False)
 
 
@@ -85,13 +91,59 @@ class AssetsSection(_Section):
     url: str = f"file://{STATE_FOLDER}/assets"
 
 
+class SignerSection(BaseModel):
+    """A signer of somebody else, by the entry point `limner.signers`: its kind, and the settings that it checks itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything but the kind."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Leave secrets out of what a traceback or a log may show."""
+        for name, value in super().__repr_args__():
+            yield name, "…" if name and _SECRET.search(name) else value
+
+
+class NextCertificate(_Section):
+    """The certificate that follows: what it is, and the day, UTC, from which it signs (`from` in the file)."""
+
+    certificate: Path
+    key: Path
+    starts: date = Field(alias="from")
+
+
 class SigningSection(_Section):
-    """The signing certificate chain and key, further trust anchors, and a time-stamp authority."""
+    """What signs, whom to trust, and where time-stamps come from.
+
+    Attributes:
+        certificate: The signing certificate chain, PEM, leaf first.
+        key: Its private key, PEM.
+        next: The certificate that takes over on a day, so that one overlaps the other.
+        signer: A signer of somebody else, as a key service's, in place of certificate and key.
+        trust: One or more PEM files of further trust anchors.
+        timestamp: Address of an RFC 3161 time-stamp authority.
+        warn_days: How many days before a certificate's end each request says so, 1 to 3650.
+    """
 
     certificate: Path | None = None
     key: Path | None = None
-    trust: Path | None = None
+    next: NextCertificate | None = None
+    signer: SignerSection | None = None
+    trust: Path | tuple[Path, ...] | None = None
     timestamp: str | None = Field(default=None, pattern="^https?://")
+    warn_days: int = Field(default=30, ge=1, le=3650)
+
+    @property
+    def trust_files(self) -> tuple[Path, ...]:
+        """The files of trust anchors, none to many."""
+        if self.trust is None:
+            return ()
+        return self.trust if isinstance(self.trust, tuple) else (self.trust,)
 
 
 class Config(_Section):
@@ -260,9 +312,11 @@ class _Reader:
                 self.refuse_literal_secrets(item, (*path, key))
         elif path and value is not None and _is_secret(path, str(value)):
             name = re.sub(r"\W", "_", str(path[-1])).upper()
+            remedy = f'Put it into the environment and write "${{{name}}}" here.'
+            if path[-1] == "url":
+                remedy = "Leave the password out and set PGPASSWORD, or write :${NAME}@ in its place."
             raise ConfigInvalid(
-                f"{self.where(path)}: {'.'.join(map(str, path))} holds a secret in clear text.",
-                remedy=f'Put it into the environment and write "${{{name}}}" here.',
+                f"{self.where(path)}: {'.'.join(map(str, path))} holds a secret in clear text.", remedy=remedy
             )
 
     def substituted(self, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -271,7 +325,12 @@ class _Reader:
             return {key: self.substituted(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.substituted(item, (*path, i)) for i, item in enumerate(value)]
-        return _ENV.sub(lambda match: self.environment(match[1], path), value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if path[-1:] == ("url",):
+            # Whatever signs a password has, the address stays one.
+            value = _URL_PASSWORD.sub(lambda match: quote(self.environment(match[1], path), safe=""), value)
+        return _ENV.sub(lambda match: self.environment(match[1], path), value)
 
     def environment(self, name: str, path: tuple[str | int, ...]) -> str:
         """Give an environment variable's value."""
@@ -300,6 +359,8 @@ def _is_secret(path: tuple[str | int, ...], value: str) -> bool:
     """Say whether a value is a secret that stands in the file itself, by its own name or as a header's or query's."""
     if _SECRET.search(str(path[-1])):
         return not _ENV.fullmatch(value)
+    if path in (("audit", "url"), ("keys", "url")):
+        return value.startswith("postgres") and bool(_CLEAR_PASSWORD.search(value))
     carried = len(path) > 1 and path[-2] in {"headers", "query"} and _CREDENTIAL.search(str(path[-1]))
     return bool(carried) and not _ENV.search(value)  # "Bearer ${KEY}" holds none
 

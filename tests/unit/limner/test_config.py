@@ -161,3 +161,31 @@ def test_a_list_in_place_of_names_says_what_to_write(tmp_path: Path) -> None:
     """The remedy shows the shape that is meant."""
     with pytest.raises(ConfigInvalid, match=r"providers: .*Write names with their values"):
         load_config(written(tmp_path, "providers: [{kind: test}]\n"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://limner:hunter2@db/limner",
+        "postgresql+psycopg://limner:hun${X}ter2@db/limner",
+        "postgresql+psycopg://db/limner?user=limner&password=hunter2",
+    ],
+)
+def test_a_password_in_a_database_address_is_refused(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database's password comes from the environment alone, and is not repeated in the complaint."""
+    monkeypatch.setenv("X", "x")
+    with pytest.raises(ConfigInvalid, match="audit.url holds a secret in clear text") as caught:
+        load_config(written(tmp_path, f'audit: {{url: "{url}"}}\n'))
+    assert "ter2" not in str(caught.value)
+    assert "PGPASSWORD" in caught.value.remedy
+
+
+def test_a_password_from_the_environment_is_encoded_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever signs a password has, the address stays an address, and no representation shows it."""
+    monkeypatch.setenv("DB_PASSWORD", "p@ss/w:rd")
+    config = load_config(written(tmp_path, 'audit: {url: "postgresql+psycopg://limner:${DB_PASSWORD}@db/limner"}\n'))
+    assert config.audit_url == "postgresql+psycopg://limner:p%40ss%2Fw%3Ard@db/limner"
+    assert "p%40ss" not in repr(config)
+    assert "p@ss" not in repr(config)
