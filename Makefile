@@ -51,7 +51,7 @@ notebooks: $(VENV)/.dev  ## run the audit notebooks
 	@echo "==> notebooks"; $(BIN)/pytest -q --nbmake notebooks --nbmake-timeout=300
 
 unit: $(VENV)/.dev  ## the quick tests: no torch, no socket
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q -m "not postgres" tests/unit
 
 test: lint types contracts  ## lint, types, import contracts, every test, the notebooks
 	@echo "==> tests"; $(BIN)/pytest -n auto --dist loadfile --nbmake --nbmake-timeout=300 tests notebooks

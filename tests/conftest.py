@@ -1,3 +1,3 @@
-"""What every test may use: the protocol servers as fixtures (see `servers/plugin.py`)."""
+"""What every test may use: protocol servers (see `servers/plugin.py`) and databases (`servers/postgres.py`)."""
 
-pytest_plugins = ["servers.plugin"]
+pytest_plugins = ["servers.plugin", "servers.postgres"]

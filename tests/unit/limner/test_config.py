@@ -174,7 +174,7 @@ def test_a_list_in_place_of_names_says_what_to_write(tmp_path: Path) -> None:
 def test_a_password_in_a_database_address_is_refused(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database's password comes from the environment alone, and is not repeated in the complaint."""
     monkeypatch.setenv("X", "x")
-    with pytest.raises(ConfigInvalid, match="audit.url holds a secret in clear text") as caught:
+    with pytest.raises(ConfigInvalid, match=r"audit\.url holds a secret in clear text") as caught:
         load_config(written(tmp_path, f'audit: {{url: "{url}"}}\n'))
     assert "ter2" not in str(caught.value)
     assert "PGPASSWORD" in caught.value.remedy

@@ -8,33 +8,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers.postgres import Backend, Postgres, Sqlite
 
 from limner_provenance.log import AuditLog
 
 OpenLog = Callable[..., AuditLog]
 
 
-def open_at(state: Path, *, read_only: bool = False) -> AuditLog:
-    """Open the log whose whole state lies in one folder."""
-    return AuditLog.open(f"sqlite:///{state / 'audit.db'}", state=state, read_only=read_only)
+@pytest.fixture
+def open_log(backend: Backend) -> OpenLog:
+    """Give the function that opens the log in a folder, on the database that the test runs on."""
+    return backend.open
 
 
 @pytest.fixture
-def open_log() -> OpenLog:
-    """Give the function that opens the log in a folder."""
-    return open_at
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[AuditLog]:
+def log(tmp_path: Path, open_log: OpenLog) -> Iterator[AuditLog]:
     """Give a new, empty log (it has entry 0)."""
-    with open_at(tmp_path / "state") as opened:
+    with open_log(tmp_path / "state") as opened:
         yield opened
 
 
-def fill_sample(state: Path) -> None:
+def fill_sample(state: Path, open_log: OpenLog) -> None:
     """Write 600 entries: whole records, payloads of both kinds, two full tiles, an erased subject, an open record."""
-    with open_at(state) as log:
+    with open_log(state) as log:
         for number in range(85):
             record = str(uuid.UUID(int=number + 1, version=4))
             subject = f"user-{number % 5}"
@@ -54,11 +50,25 @@ def fill_sample(state: Path) -> None:
 def sample_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the sample once."""
     state = tmp_path_factory.mktemp("sample") / "state"
-    fill_sample(state)
+    fill_sample(state, Sqlite().open)
+    return state
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the sample once in a PostgreSQL database of its own."""
+    state = tmp_path_factory.mktemp("sample") / "state"
+    postgres_server.own(state)
+    fill_sample(state, postgres_server.open)
     return state
 
 
 @pytest.fixture
-def sample(sample_template: Path, tmp_path: Path) -> Path:
+def sample(request: pytest.FixtureRequest, backend: Backend, tmp_path: Path) -> Path:
     """Give the folder of a copy of the sample."""
-    return Path(shutil.copytree(sample_template, tmp_path / "sample"))
+    on_server = isinstance(backend, Postgres)
+    template: Path = request.getfixturevalue("postgres_template" if on_server else "sample_template")
+    copy = Path(shutil.copytree(template, tmp_path / "sample"))
+    if isinstance(backend, Postgres):
+        backend.copy(template, copy)
+    return copy
