@@ -10,4 +10,7 @@ def installed_detectors() -> frozenset[str]:
     """Give the names of the detectors that this installation offers; none of them is loaded."""
     from importlib.metadata import entry_points
 
-    return frozenset({"nsfw"} | {point.name for point in entry_points(group="limner.detectors")})
+    from limner_policy.detectors import credentials
+    from limner_policy.detectors.registry import BUILT_IN, GROUP
+
+    return frozenset({credentials.NAME, *BUILT_IN, *(point.name for point in entry_points(group=GROUP))})

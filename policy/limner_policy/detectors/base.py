@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from limner_policy.concepts import Concept
 from limner_policy.errors import DetectorError
 from limner_policy.types import Evidence
 from limner_policy.wordlists import WordList
@@ -29,8 +30,11 @@ class Detector(Protocol):
     A detector is made without arguments and loads its model at the first `score`, once. It may be called from several
     threads. It raises when it cannot answer: the runner turns that into `unknown`.
 
-    Two attributes are optional. `batch` is the most pictures of one `score` call (`DEFAULT_BATCH`). `with_lists(lists)`
-    makes a detector whose categories are lists of the packs: see `ListDetector`.
+    Optional are: `batch`, the most pictures of one `score` call (`DEFAULT_BATCH`); `prepare()`, which loads everything
+    and raises what is wrong with it, before anything is spent; `with_lists(lists)` for categories that are lists of the
+    packs (`ListDetector`) and `with_concepts(concepts)` for those that are concepts (`ConceptDetector`); `settings`
+    with `with_settings` (`settings.ConfigurableDetector`); `embed` and `score_vectors`
+    (`embeddings.EmbeddingDetector`).
     """
 
     @property
@@ -82,6 +86,19 @@ class ListDetector(Detector, Protocol):
 
         Raises:
             DetectorError: a list holds what the detector cannot use; names list and row.
+        """
+        ...
+
+
+@runtime_checkable
+class ConceptDetector(Detector, Protocol):
+    """A detector whose categories are concepts of the policy pack, put into words there by the pack's owner."""
+
+    def with_concepts(self, concepts: Mapping[str, Concept]) -> Detector:
+        """Make the detector that answers for these concepts; it may share what is loaded.
+
+        Args:
+            concepts: by name, which becomes the category.
         """
         ...
 

@@ -9,9 +9,10 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from limner_policy.detectors.base import Pixels, scored
+from limner_policy.detectors.settings import Place, ThreadSettings
 from limner_policy.errors import DetectorUnavailable, WeightsMismatch
 from limner_policy.types import Evidence
 
@@ -34,6 +35,7 @@ class NsfwDetector:
     stage = "image"
     batch = 1
     categories = ("nsfw",)
+    settings = ThreadSettings
 
     def __init__(self, *, threads: int = _THREADS) -> None:
         """Find the weights without loading them; `threads` are those of onnxruntime for one picture."""
@@ -42,6 +44,10 @@ class NsfwDetector:
         self._lock = threading.Lock()
         self._session: Any = None
         self._digest: str | None = None
+
+    def with_settings(self, settings: ThreadSettings, _place: Place) -> Self:
+        """The detector with other threads."""
+        return type(self)(threads=settings.threads)
 
     @property
     def digest(self) -> str:

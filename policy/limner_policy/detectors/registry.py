@@ -5,34 +5,60 @@ Knows names and import paths, not what detectors do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from limner_policy.detectors import credentials
 from limner_policy.detectors.base import Detector
+from limner_policy.detectors.settings import Place, checked_settings
 from limner_policy.errors import DetectorError
 
 GROUP = "limner.detectors"
 BUILT_IN = {
+    "clip": "limner_policy.detectors.clip:ClipDetector",
     "near-duplicate": "limner_policy.detectors.near_duplicate:NearDuplicateDetector",
     "nsfw": "limner_policy.detectors.nsfw:NsfwDetector",
     "text": "limner_policy.detectors.text:TextDetector",
 }
 
 
-def load_detectors(names: Iterable[str]) -> tuple[Detector, ...]:
+def load_detectors(
+    names: Iterable[str], *, settings: Mapping[str, Mapping[str, Any]] | None = None, place: Place | None = None
+) -> tuple[Detector, ...]:
     """Make the detectors of these names, sorted; no model is loaded yet.
 
+    Args:
+        names: as rules use them.
+        settings: what somebody wrote for detectors, by name; of others than these it is not looked at.
+        place: where they find things.
+
     Raises:
-        DetectorError: no installed distribution offers a detector of that name, two do, or what is offered is none.
-        DetectorUnavailable: an optional dependency is missing; the message names the extra.
+        DetectorError: no installed distribution offers a detector of that name, two do, what is offered is none, or its
+            settings are wrong.
+        DetectorUnavailable: an optional dependency, or a model, is missing; the message names what to do.
     """
-    return tuple(_make(name) for name in sorted(set(names)))
+    every = settings or {}
+    return tuple(_make(name, every.get(name), place or Place()) for name in sorted(set(names)))
 
 
-def _make(name: str) -> Detector:
+def check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check what somebody wrote for detectors, whether or not a rule names them; nothing is loaded.
+
+    Raises:
+        DetectorError: no detector has such a name, or a setting is unknown or wrong.
+    """
+    for name, values in settings.items():
+        checked_settings(name, _offered(name).load(), values)
+
+
+def _make(name: str, values: Mapping[str, Any] | None, place: Place) -> Detector:
     maker = _offered(name).load()
     detector = maker()
+    if hasattr(maker, "with_settings"):
+        detector = detector.with_settings(checked_settings(name, maker, values or {}), place)
+    elif values:
+        checked_settings(name, maker, values)
     if not isinstance(detector, Detector):
         raise DetectorError(
             f"what is installed as detector {name!r} is no detector.",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from limner_policy.detectors.base import Detector, Pixels, batch_of, unknown
+from limner_policy.detectors.embeddings import Embedding, EmbeddingDetector, Vectors
 from limner_policy.errors import DetectorError
 from limner_policy.types import Evidence
 
@@ -24,9 +25,23 @@ _places: dict[str, threading.BoundedSemaphore] = {}
 _places_lock = threading.Lock()
 
 
+class Inspection(NamedTuple):
+    """What came of looking at one picture: the evidence, and the vectors it rests on where a detector has some."""
+
+    evidence: tuple[Evidence, ...]
+    embeddings: tuple[Embedding, ...] = ()
+
+
 def run_detectors(
     detectors: Sequence[Detector], images: Sequence[Pixels], *, timeout: float = DEFAULT_TIMEOUT
 ) -> list[tuple[Evidence, ...]]:
+    """Score all pictures with all detectors: the evidence of `inspect_pictures`, which says what is raised."""
+    return [one.evidence for one in inspect_pictures(detectors, images, timeout=timeout)]
+
+
+def inspect_pictures(
+    detectors: Sequence[Detector], images: Sequence[Pixels], *, timeout: float = DEFAULT_TIMEOUT
+) -> list[Inspection]:
     """Score all pictures with all detectors.
 
     Args:
@@ -59,11 +74,14 @@ def run_detectors(
     calls = [_Call(detector, shown, deadline) for detector in detectors]
     answers = [call.answer() for call in calls]
     return [
-        tuple(
-            sorted(
-                (evidence.model_copy(update={"image": index}) for answer in answers for evidence in answer[index]),
-                key=lambda evidence: (evidence.detector, evidence.category),
-            )
+        Inspection(
+            tuple(
+                sorted(
+                    (evidence.model_copy(update={"image": index}) for answer in answers for evidence in answer[index]),
+                    key=lambda evidence: (evidence.detector, evidence.category),
+                )
+            ),
+            tuple(embedding for call in calls for embedding in call.embedding(index)),
         )
         for index in range(len(images))
     ]
@@ -90,6 +108,7 @@ class _Call:
         self._done = threading.Event()
         self._rows: dict[int, list[Evidence]] = {}
         self._reasons: dict[int, str] = {}
+        self._seen: dict[int, Vectors] = {}
         self._refused = ""
         place = _place_of(detector.name)
         if place.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 1.0))):
@@ -111,12 +130,28 @@ class _Call:
 
     def _run_batch(self, numbers: range) -> None:
         try:
-            answer = self._detector.score([self._images[number] for number in numbers])
+            answer = self._look(numbers)
             self._rows.update(
                 zip(numbers, _checked(self._detector, self._categories, answer, len(numbers)), strict=True)
             )
         except BaseException as error:  # noqa: BLE001 -- a detector's failure is evidence; its text may hold anything
             self._reasons.update(dict.fromkeys(numbers, f"it raised {type(error).__name__}"))
+
+    def _look(self, numbers: range) -> list[list[Evidence]]:
+        images = [self._images[number] for number in numbers]
+        if not isinstance(self._detector, EmbeddingDetector):
+            return self._detector.score(images)
+        vectors = self._detector.embed(images)
+        seen = zip(numbers, vectors, strict=True)
+        self._seen.update((number, found) for number, found in seen if found is not None)
+        return self._detector.score_vectors(vectors)
+
+    def embedding(self, number: int) -> tuple[Embedding, ...]:
+        """What it saw in a picture that it answered for."""
+        if number not in self._rows or number not in self._seen:
+            return ()
+        one = self._detector
+        return (Embedding(one.name, one.version, one.digest, self._seen[number], image=number),)
 
     def answer(self) -> list[list[Evidence]]:
         """What it gave by the deadline; `unknown` for every other picture, for each category."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from limner_policy.conditions import AMBIGUOUS_NEAR, Entities, Terms
 from limner_policy.detectors.base import Pixels, scored, unknown
+from limner_policy.detectors.settings import Place, ThreadSettings
 from limner_policy.errors import DetectorUnavailable, WeightsMismatch
 from limner_policy.matching import Matcher, Texts
 from limner_policy.types import Evidence, RequestFacts
@@ -57,6 +58,7 @@ class TextDetector:
     name = "text"
     stage = "image"
     batch = 1
+    settings = ThreadSettings
 
     def __init__(
         self, lists: Mapping[str, WordList] | None = None, *, threads: int = _THREADS, reader: _Reader | None = None
@@ -79,6 +81,10 @@ class TextDetector:
             WeightsMismatch: one of them is not in the package's own table of checksums.
         """
         return self._reader.digest
+
+    def with_settings(self, settings: ThreadSettings, _place: Place) -> Self:
+        """The detector with other threads; it has no lists yet."""
+        return type(self)(threads=settings.threads)
 
     def with_lists(self, lists: Mapping[str, WordList]) -> Self:
         """The detector with these lists as its categories; the loaded reader is shared."""
