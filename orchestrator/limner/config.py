@@ -56,6 +56,17 @@ class ProviderSection(BaseModel):
             yield name, "…" if name and _SECRET.search(name) else value
 
 
+class DetectorSection(BaseModel):
+    """The settings of one detector, which it checks itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of them, as written."""
+        return dict(self.model_extra or {})
+
+
 class RoutingSection(_Section):
     """How candidates are ordered, and how long one that is busy is waited for.
 
@@ -153,6 +164,7 @@ class Config(_Section):
         providers: A name of the user's own to one kind and its settings; none given: `local`, the starter model.
         routing: The order of providers.
         policy: Policy files or folders; none given: the embedded general pack.
+        detectors: A detector's name to its settings; a detector that no rule names is not loaded all the same.
         audit: Where the log is.
         keys: Where the data keys are.
         assets: Where the encrypted pictures are.
@@ -167,6 +179,7 @@ class Config(_Section):
     providers: dict[str, ProviderSection] = Field(default_factory=dict)
     routing: RoutingSection = RoutingSection()
     policy: tuple[str, ...] = ()
+    detectors: dict[str, DetectorSection] = Field(default_factory=dict)
     audit: AuditSection = AuditSection()
     keys: KeysSection = KeysSection()
     assets: AssetsSection = AssetsSection()

@@ -42,10 +42,12 @@ class Runtime:
         self.config = config
         self.log = log
         self.packs: tuple[Pack, ...] = self._load_packs()
+        self._detector_settings = _detector_settings(config)
         self._providers: dict[str, Provider] = {}
         self._detectors: dict[str, Detector] = {}
         self._announced = False
         self._announcing = threading.Lock()
+        self._preparing = threading.Lock()  # a model is loaded once, however many requests begin together
 
     @classmethod
     def open(cls, config: Config) -> Runtime:
@@ -132,9 +134,19 @@ class Runtime:
             PolicyError: A detector that a rule needs cannot be loaded, or a list of a pack does not fit it.
         """
         from limner_policy.detectors.choosing import detectors_for
+        from limner_policy.detectors.settings import Place
 
-        found = detectors_for(self.packs, stage, instant, made=self._detectors)
-        self._detectors.update({detector.name: detector for detector in found})
+        place = Place(folder=self.config.root, cache=self.config.state / "cache" / "detectors")
+        with self._preparing:
+            found = detectors_for(
+                self.packs,
+                stage,
+                instant,
+                made=self._detectors,
+                settings=self._detector_settings,
+                place=place,
+            )
+            self._detectors.update({detector.name: detector for detector in found})
         return found
 
     def check_before_spending(self) -> list[str]:
@@ -197,6 +209,23 @@ class Runtime:
         for provider in self._providers.values():
             await provider.close()
         self.log.close()
+
+
+def _detector_settings(config: Config) -> dict[str, dict[str, Any]]:
+    """Check the settings of detectors, whether or not a rule names them.
+
+    Raises:
+        ConfigInvalid: No detector has such a name, or a setting is unknown or wrong.
+    """
+    from limner_policy.detectors.registry import check_settings
+    from limner_policy.errors import DetectorError
+
+    settings = {name: section.settings for name, section in config.detectors.items()}
+    try:
+        check_settings(settings)
+    except DetectorError as error:
+        raise ConfigInvalid(str(error)) from None
+    return settings
 
 
 def build_provider(config: Config, name: str) -> Provider:
