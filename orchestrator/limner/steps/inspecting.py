@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limner.steps.asking import asked
 from limner_policy.detectors import credentials
+from limner_policy.detectors.running import Inspection, inspect_pictures
 from limner_policy.engine import required_detectors
 from limner_policy.types import Evidence
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from limner_providers.images import InputImage
 
 _STAGE: Final = "image"
+EMBEDDINGS: Final = "embeddings"
+"""The payload's name, beside `input` of the same judgement."""
+NOTHING: Final = Inspection(())
 
 
-async def of_made(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[tuple[Evidence, ...]]:
-    """Give the evidence of pictures that an engine made, a tuple each, with that of given credentials.
+async def of_made(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[Inspection]:
+    """Give what came of looking at pictures that an engine made, each with the evidence of given credentials.
 
     Args:
         record: The record, its request recalled.
@@ -32,33 +36,37 @@ async def of_made(record: Record, runtime: Runtime, images: Sequence[Any]) -> li
     """
     found = await _run(record, runtime, images)
     origin = await _credentials(record, runtime) or ()
-    return [(*evidence, *origin) for evidence in found]
+    return [one._replace(evidence=(*one.evidence, *origin)) for one in found]
 
 
-async def of_given(record: Record, runtime: Runtime) -> tuple[Evidence, ...]:
-    """Give the evidence of the pictures that the request brings; `image` counts them as `inputs()` names them.
+async def of_given(record: Record, runtime: Runtime) -> Inspection:
+    """Give what came of looking at the pictures that the request brings; `image` counts them as `inputs()` names them.
 
     A picture with transparent parts is looked at twice: as it is seen on white, and with what is hidden under them,
     which an engine may well use.
     """
     inputs = list(asked(record).request.inputs().values())
     if not inputs or not required_detectors(runtime.packs, _STAGE, record.entry("accepted").time):
-        return ()
+        return NOTHING
     views = await asyncio.to_thread(lambda: [view for view in enumerate(inputs) for view in _views(*view)])
     found = await _run(record, runtime, [pixels for _, pixels in views])
-    seen = [
-        one.model_copy(update={"image": number, "of": "input"})
-        for (number, _), evidence in zip(views, found, strict=True)
-        for one in evidence
-    ]
-    return (*seen, *(await _credentials(record, runtime) or ()))
+    looks = list(zip((number for number, _ in views), found, strict=True))
+    seen = [one.model_copy(update={"image": n, "of": "input"}) for n, look in looks for one in look.evidence]
+    kept = tuple(one.about(n, "input") for n, look in looks for one in look.embeddings)
+    return Inspection((*seen, *(await _credentials(record, runtime) or ())), kept)
 
 
-async def _run(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[tuple[Evidence, ...]]:
-    from limner_policy import run_detectors
+def kept(found: Inspection) -> dict[str, Any]:
+    """Give the payload of what detectors saw, so that other concepts can be asked of it when the picture is gone.
 
+    It tells what a picture shows, so it is kept apart like the picture itself, and erased with it.
+    """
+    return {EMBEDDINGS: [one.to_json() for one in found.embeddings]} if found.embeddings else {}
+
+
+async def _run(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[Inspection]:
     detectors = runtime.detectors(_STAGE, record.entry("accepted").time)
-    return await asyncio.to_thread(run_detectors, detectors, images)
+    return await asyncio.to_thread(inspect_pictures, detectors, images)
 
 
 def _views(number: int, image: InputImage) -> Iterable[tuple[int, Any]]:

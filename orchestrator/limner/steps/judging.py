@@ -12,7 +12,7 @@ from limner.errors import PolicyDenied, ReviewRequired
 from limner.replaying import replay
 from limner.steps.asking import as_facts, asked, recall
 from limner.steps.calls import produced, sent
-from limner.steps.inspecting import of_given, of_made
+from limner.steps.inspecting import NOTHING, kept, of_given, of_made
 from limner.steps.pictures import Picture, pictures
 from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
@@ -61,16 +61,16 @@ async def judge_request(record: Record, runtime: Runtime) -> None:
             await refuse(record, decision_of(record))
         return
     facts = policy_input(record, "request")
-    decision, spent = judge(runtime.packs, facts), {}
+    decision, spent, found = judge(runtime.packs, facts), {}, NOTHING
     if decision.verdict is not Verdict.DENY:
         # What is refused for its words alone costs no detector anything.
         started = time.perf_counter_ns()
-        evidence = await of_given(record, runtime)
-        if evidence:
+        found = await of_given(record, runtime)
+        if found.evidence:
             spent = {"detectors_us": (time.perf_counter_ns() - started) // 1000}
-            facts = facts.model_copy(update={"evidence": evidence})
+            facts = facts.model_copy(update={"evidence": found.evidence})
             decision = judge(runtime.packs, facts)
-    await record.add("judged", decision.to_leaf() | spent, {"input": facts.to_json()})
+    await record.add("judged", decision.to_leaf() | spent, {"input": facts.to_json()} | kept(found))
     record.memory["decision"] = decision
     await refuse(record, decision)
 
@@ -86,13 +86,13 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     if waiting:
         await recall(record)
         started = time.perf_counter_ns()
-        evidence = await of_made(record, runtime, [p.pixels for p in waiting])
+        looked = await of_made(record, runtime, [p.pixels for p in waiting])
         spent = (time.perf_counter_ns() - started) // 1000
-        for picture, found in zip(waiting, evidence, strict=True):
-            facts = policy_input(record, "image", drawn_by(record, picture), found)
+        for picture, found in zip(waiting, looked, strict=True):
+            facts = policy_input(record, "image", drawn_by(record, picture), found.evidence)
             decision = judge(runtime.packs, facts)
             leaf = decision.to_leaf() | {"image": picture.index, "detectors_us": spent}
-            await record.add("judged", leaf, {"input": facts.to_json()})
+            await record.add("judged", leaf, {"input": facts.to_json()} | kept(found))
             record.memory[f"decision-{picture.index}"] = decision
     wanted = [p for p in pictures(record) if not p.surplus] or pictures(record)
     decisions = {p.index: decision_of(record, image=p.index) for p in wanted}
