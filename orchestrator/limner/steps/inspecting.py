@@ -52,8 +52,8 @@ async def of_given(record: Record, runtime: Runtime) -> Inspection:
     found = await _run(record, runtime, [pixels for _, pixels in views])
     looks = list(zip((number for number, _ in views), found, strict=True))
     seen = [one.model_copy(update={"image": n, "of": "input"}) for n, look in looks for one in look.evidence]
-    kept = tuple(one.about(n, "input") for n, look in looks for one in look.embeddings)
-    return Inspection((*seen, *(await _credentials(record, runtime) or ())), kept)
+    vectors = tuple(one.about(n, "input") for n, look in looks for one in look.embeddings)
+    return Inspection((*seen, *(await _credentials(record, runtime) or ())), vectors)
 
 
 def kept(found: Inspection) -> dict[str, Any]:
