@@ -75,6 +75,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Decide what is in the log again with these packs, and say what would come out differently."""
+    from limner.config import load_config
     from limner.errors import ConfigInvalid
     from limner.policy_tools.impact import replay_log
     from limner.policy_tools.instants import ago, instant
@@ -87,8 +88,9 @@ def replay(
     start = ago(last, "--last", now()) if last is not None else instant(since, "--since") if since is not None else None
     stop = instant(until, "--until") if until is not None else None
     loaded = load_packs(packs)
+    config = load_config(context.obj, engines=False)
     with open_log(context.obj) as log, _progress(quiet=as_json) as told:
-        found = replay_log(log, loaded, since=start, until=stop, on_progress=told)
+        found = replay_log(log, loaded, since=start, until=stop, on_progress=told, config=config)
     if as_json:
         emit_json(_impact_json(found))
     else:
@@ -126,6 +128,8 @@ def _impact_json(found: Impact) -> dict[str, object]:
         "compared_in_part": found.in_part,
         "unreplayable": found.unreplayable.total(),
         "unreplayable_because": dict(sorted(found.unreplayable.items())),
+        "rescored": found.rescored,
+        "not_rescored_because": dict(sorted(found.unscored.items())),
         "counts": {name: found.by(what) for what, name in _GROUPS},
         "changes": [dataclasses.asdict(change) for change in found.changes],
     }

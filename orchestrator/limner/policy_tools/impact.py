@@ -9,10 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from limner.policy_tools.recorded import JUDGING, Judgement, counts, judgements, recorded_inputs
+from limner.policy_tools.rescoring import Rescorer
 from limner_policy.engine import judge
 from limner_policy.verdicts import Decision, RuleHit, Verdict
 
 if TYPE_CHECKING:
+    from limner.config import Config
     from limner_policy import Pack
     from limner_policy.types import PolicyInput
     from limner_provenance import AuditLog
@@ -60,12 +62,16 @@ class Impact:
     """The outcome of a replay; what could not be replayed is counted by its reason, never as unchanged.
 
     `in_part` counts replayed judgements whose entry left its mildest rules out, being too long: of these only verdict
-    and duties are compared.
+    and duties are compared. `rescored` were decided with scores computed again from what was kept of the picture, as
+    the packs put a concept into other words; in `unscored` are those where that could not be done, by the reason: they
+    are replayed with that score missing.
     """
 
     replayed: int = 0
     in_part: int = 0
     unreplayable: Counter[str] = field(default_factory=Counter)
+    rescored: int = 0
+    unscored: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
 
     def by(self, what: str) -> dict[str, int]:
@@ -84,6 +90,7 @@ def replay_log(
     since: str | None = None,
     until: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
+    config: Config | None = None,
 ) -> Impact:
     """Judge every recorded input again with `packs`, each at its own instant, in the order of the log.
 
@@ -93,12 +100,14 @@ def replay_log(
         since: Judgements whose entry is of this instant or later (`instants.spelled`).
         until: Judgements whose entry is from before this instant.
         on_progress: Told now and then how many of the log's entries are passed.
+        config: Says which models score concepts again; else the detectors' own defaults do.
     """
     found, size = Impact(), log.size
+    rescorer = Rescorer(log, packs, config)
     wanted = (j for j in judgements(log.entries(steps=JUDGING, stop=size)) if _covers(since, j.entry.time, until))
     while some := list(islice(wanted, _AT_ONCE)):
         for judgement, facts in zip(some, recorded_inputs(log, some), strict=True):
-            _judge_again(found, packs, judgement, facts)
+            _judge_again(found, packs, judgement, facts, rescorer)
         if on_progress:
             on_progress(some[-1].entry.index or 0, size)
     return found
@@ -108,12 +117,18 @@ def _covers(since: str | None, time: str, until: str | None) -> bool:
     return (since is None or since <= time) and (until is None or time < until)
 
 
-def _judge_again(found: Impact, packs: Sequence[Pack], judgement: Judgement, facts: PolicyInput | str) -> None:
+def _judge_again(
+    found: Impact, packs: Sequence[Pack], judgement: Judgement, facts: PolicyInput | str, rescorer: Rescorer
+) -> None:
     if isinstance(facts, str):
         found.unreplayable[facts] += 1
         return
     found.replayed += 1
     found.in_part += "hits_left_out" in judgement.leaf
+    facts, why = rescorer.again(judgement, facts)
+    if why is not None:
+        found.rescored += not why
+        found.unscored.update([why] if why else ())
     decision = judge(packs, facts)
     if what := tuple(_differences(judgement.leaf, decision)):
         found.changes.append(_change(judgement, facts, decision, what))
