@@ -142,6 +142,11 @@ def _impact(found: Impact) -> Iterator[str]:
     if found.unreplayable:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.unreplayable.items()))
         yield f"{found.unreplayable.total():,} could not be decided again and are counted nowhere else: {reasons}."
+    if found.rescored:
+        yield f"{found.rescored:,} with scores computed again, as a concept is put into other words."
+    if found.unscored:
+        reasons = ", ".join(f"{n:,}: {reason}" for reason, n in sorted(found.unscored.items()))
+        yield f"{found.unscored.total():,} without the score of a concept that is put into other words ({reasons})."
     if found.in_part:
         yield f"Of {found.in_part:,} only verdict and duties could be compared: their entries left rules out."
     if not found.changes:

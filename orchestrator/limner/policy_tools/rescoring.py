@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from limner.policy_tools.recorded import Judgement, Shelf
 from limner.steps.inspecting import EMBEDDINGS
 from limner_policy.concepts import CONCEPT_DETECTORS, Concept
-from limner_policy.detectors.base import ConceptDetector
+from limner_policy.detectors.base import ConceptDetector, Detector
 from limner_policy.detectors.choosing import concepts_for
 from limner_policy.detectors.embeddings import Embedding, EmbeddingDetector, scored_again
 from limner_policy.detectors.registry import load_detectors
@@ -39,6 +39,7 @@ class Rescorer:
         self._config = config
         self._asked = {name: concepts_for(name, packs) for name in sorted(CONCEPT_DETECTORS)}
         self._before: dict[tuple[str, tuple[str, ...]], dict[str, Concept]] = {}
+        self._loaded: dict[str, Detector] = {}
         self._ready: dict[tuple[str, tuple[str, ...]], EmbeddingDetector | None] = {}
 
     def again(self, judgement: Judgement, facts: PolicyInput) -> tuple[PolicyInput, str | None]:
@@ -111,8 +112,10 @@ class Rescorer:
     def _made(self, name: str, concepts: Mapping[str, Concept]) -> EmbeddingDetector | None:
         from limner_policy.detectors.settings import Place
 
-        place = Place(self._config.root, self._config.state / "cache" / "detectors") if self._config else Place()
-        (detector,) = load_detectors([name], settings=self._settings, place=place)
+        if name not in self._loaded:
+            place = Place(self._config.root, self._config.state / "cache" / "detectors") if self._config else Place()
+            (self._loaded[name],) = load_detectors([name], settings=self._settings, place=place)
+        detector = self._loaded[name]
         if not isinstance(detector, ConceptDetector):
             return None
         ready = detector.with_concepts(concepts)
