@@ -131,17 +131,39 @@ class DutyShape:
         return node.text
 
 
-def _then(read: Reading) -> tuple[Verdict, tuple[Duty, ...]]:
+class HandlingName:
+    """The name of a handling, kept with its place until the pack's are known."""
+
+    def read(self, node: nodes.Node, path: str, notes: Notes) -> tuple[nodes.Node, str, str]:
+        """Read it."""
+        return node, path, NAME.read(node, path, notes)
+
+
+Then = tuple[Verdict, tuple[Duty, ...], tuple[nodes.Node, str, str] | None]
+
+
+def _then(read: Reading) -> Then:
     verdict, duties = Verdict(read.values["verdict"]), read.values.get("duties", ())
+    handling = read.values.get("handling")
+    if handling and verdict is not Verdict.DENY:
+        raise read.fail(
+            f"`{verdict}` has no handling of denied pictures", "Write `verdict: deny`, or delete `handling`"
+        )
     if verdict is Verdict.ALLOW and duties:
         raise read.fail("`allow` has no duties", "Write allow_with_duties, or delete them")
     if verdict is Verdict.ALLOW_WITH_DUTIES and not duties:
         raise read.fail("`allow_with_duties` names no duty", "Add `duties: […]`")
-    return verdict, duties
+    return verdict, duties, handling
 
 
 THEN = Record(
-    "the outcome", {"verdict": Key(VERDICT, required=True), "duties": Key(ListOf(DutyShape(), "duties", 50))}, _then
+    "the outcome",
+    {
+        "verdict": Key(VERDICT, required=True),
+        "duties": Key(ListOf(DutyShape(), "duties", 50)),
+        "handling": Key(HandlingName(), help="A name under `handling`: what becomes of the pictures."),
+    },
+    _then,
 )
 
 

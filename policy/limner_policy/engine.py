@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from limner_policy.conditions import Condition, Finding
+from limner_policy.handling import Handling
 from limner_policy.licences.answers import Answers
 from limner_policy.licences.organisation import Organisation, agreed
 from limner_policy.matching import Texts
@@ -145,4 +147,11 @@ def _hit(pack: Pack, rule: Rule, mode: str, finding: Finding, *, failed: bool = 
         unknown=unknown,
         failed=failed,
         between=between,
+        handling=_handling(pack, rule, found=finding.truth is True) if verdict is Verdict.DENY else None,
     )
+
+
+def _handling(pack: Pack, rule: Rule, *, found: bool) -> Handling:
+    """What becomes of the pictures; a rule that could not be decided has found nothing, and still sends nothing on."""
+    handling = rule.handling if found else replace(rule.otherwise, send_on=rule.handling.send_on)
+    return replace(handling, name=f"{pack.name}/{handling.name}")

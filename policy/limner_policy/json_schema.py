@@ -11,7 +11,17 @@ import json
 import sys
 from typing import Any
 
-from limner_policy import clauses, concept_reading, language, listing, shapes, thresholds, when, when_text
+from limner_policy import (
+    clauses,
+    concept_reading,
+    handling_reading,
+    language,
+    listing,
+    shapes,
+    thresholds,
+    when,
+    when_text,
+)
 from limner_policy.duties import KNOWN_DUTIES
 from limner_policy.licences import claims, values
 from limner_policy.list_files import MAX_LENGTH, SUFFIXES
@@ -220,6 +230,22 @@ def _(_: values.Whole) -> Schema:
 @schema_of.register
 def _(_: values.Code) -> Schema:
     return {"type": "string", "description": "A country, a region of one, or EU: DE, US-CA."}
+
+
+@schema_of.register
+def _(_: clauses.HandlingName) -> Schema:
+    return {**schema_of(clauses.NAME), "description": "The name of a handling of this pack."}
+
+
+@schema_of.register
+def _(_: handling_reading.Handlings) -> Schema:
+    one = schema_of(handling_reading.HANDLING)
+    return {"type": "object", "additionalProperties": one, "maxProperties": handling_reading.MAX_HANDLINGS}
+
+
+@schema_of.register
+def _(_: handling_reading.Days) -> Schema:
+    return _whole(1, handling_reading.MAX_DAYS)
 
 
 @schema_of.register

@@ -28,6 +28,8 @@ from limner_policy.clauses import (
 from limner_policy.concept_reading import Concepts, check_named, named_in
 from limner_policy.concepts import Concept
 from limner_policy.conditions import CANDIDATE_FACTS, EvidenceAtLeast, FactIn, walk
+from limner_policy.handling import DEFAULT, NOTHING_KEPT, Handling
+from limner_policy.handling_reading import Handlings
 from limner_policy.licences.claims import ORGANISATION
 from limner_policy.licences.conditions import LicenceCondition
 from limner_policy.licences.organisation import Organisation
@@ -66,6 +68,7 @@ class Header:
     organisation: Organisation | None = None
     review_by: datetime | None = None
     concepts: dict[str, Concept] = field(default_factory=dict)
+    handling: dict[str, Handling] = field(default_factory=dict)
 
 
 RULE = Record(
@@ -135,6 +138,7 @@ def _header(read: Reading) -> Header:
         organisation=values.get("organisation"),
         review_by=values.get("review_by"),
         concepts=values.get("concepts", {}),
+        handling=values.get("handling", {}),
     )
 
 
@@ -154,6 +158,7 @@ PACK = Record(
         "sources": Key(Sources(), help="What rules rest on, each with the day it was read."),
         "lists": Key(Lists(), help="Long lists of terms or entities, here or in files beside the pack."),
         "concepts": Key(Concepts(), help="What the detector clip looks for, in words: prompts for it and against it."),
+        "handling": Key(Handlings(), help="What becomes of denied pictures, by name; `denied` holds for every denial."),
         "rules": Key(Rules(), required=True, help="The rules; their order never matters."),
     },
     _header,
@@ -190,7 +195,7 @@ def _check_stage(raw: RawRule, notes: Notes) -> None:
 
 def _check_bands(raw: RawRule, notes: Notes) -> None:
     """A band below the threshold asks a person; that makes sense below a denial alone."""
-    verdict, _ = raw.values["then"]
+    verdict = raw.values["then"][0]
     banded = any(isinstance(node, EvidenceAtLeast) and node.review_from for node in walk(raw.values["when"]))
     if banded and verdict is not Verdict.DENY:
         where = next(node for key, node in raw.node.pairs if key.text == "when")
@@ -210,7 +215,8 @@ def _check_mode_dates(raw: RawRule, notes: Notes) -> None:
 
 def _finished(raw: RawRule, header: Header, notes: Notes) -> Rule:
     values = raw.values
-    verdict, duties = values["then"]
+    verdict, duties, named = values["then"]
+    denied = header.handling.get(DEFAULT, NOTHING_KEPT)
     unknown = values.get("if_unknown")
     return Rule(
         id=values["id"],
@@ -231,7 +237,17 @@ def _finished(raw: RawRule, header: Header, notes: Notes) -> Rule:
         lines=(raw.node.line, raw.node.last_line),
         mode_from=values.get("mode_from", ()),
         review_by=values.get("review_by", header.review_by),
+        handling=_handled(named, header, notes) if named else denied,
+        otherwise=denied,
     )
+
+
+def _handled(named: tuple[nodes.Node, str, str], header: Header, notes: Notes) -> Handling:
+    node, path, name = named
+    if name not in header.handling:
+        remedy = f"Add it under `handling`. {suggestion(name, header.handling)}".strip()
+        notes.add(node, path, "names no handling of this pack", remedy)
+    return header.handling.get(name, NOTHING_KEPT)
 
 
 def _cited(basis: tuple[tuple[nodes.Node, str, Source | str], ...], header: Header, notes: Notes) -> tuple[Source, ...]:

@@ -73,6 +73,7 @@ def load_pack_bytes(data: bytes, name: str, *, folder: str | Path | None = None)
         review_by=header.review_by,
         lists=tuple(notes.lists[one] for one in sorted(notes.lists)),
         concepts=tuple(header.concepts[one] for one in sorted(header.concepts)),
+        handling=tuple(header.handling[one] for one in sorted(header.handling)),
     )
 
 

@@ -14,6 +14,7 @@ from limner_policy.bundles import unbundle
 from limner_policy.concepts import Concept
 from limner_policy.conditions import Condition, EvidenceAtLeast, walk
 from limner_policy.errors import PolicyError
+from limner_policy.handling import NOTHING_KEPT, Handling
 from limner_policy.licences.organisation import Organisation
 from limner_policy.matching import Matcher
 from limner_policy.verdicts import Duty, Verdict
@@ -88,6 +89,10 @@ class Rule:
     """From which instant (inclusive) another mode than `mode` holds, in the order of time."""
     review_by: datetime | None = None
     """The instant by which people have to look at the rule again; it decides nothing."""
+    handling: Handling = NOTHING_KEPT
+    """What becomes of pictures that it denies."""
+    otherwise: Handling = NOTHING_KEPT
+    """The same where the condition could not be decided and `if_unknown` denies: nothing was found in the pictures."""
     evidence: tuple[EvidenceAtLeast, ...] = field(init=False, compare=False, repr=False)
     """The conditions on detectors' scores anywhere in `when`."""
 
@@ -140,6 +145,7 @@ class Pack:
     review_by: datetime | None = field(default=None, compare=False)
     lists: tuple[WordList, ...] = field(default=(), compare=False, repr=False)
     concepts: tuple[Concept, ...] = field(default=(), compare=False, repr=False)
+    handling: tuple[Handling, ...] = field(default=(), compare=False)
     _by_stage: dict[str, tuple[tuple[Rule, bool], ...]] = field(
         init=False, compare=False, repr=False, default_factory=dict
     )

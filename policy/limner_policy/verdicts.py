@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
+from limner_policy.handling import Handling, combined
 from limner_policy.types import Evidence
 
 LEAF_BYTES = 40_960
@@ -161,7 +162,8 @@ class Duty:
 class RuleHit:
     """One rule that held, could not be decided (`unknown`), or broke while it was evaluated (`failed`).
 
-    `between` says that a score lies from `review_from` up to the threshold, so that a person decides.
+    `between` says that a score lies from `review_from` up to the threshold, so that a person decides. `handling` is
+    there where the hit denies.
 
     `verdict` is what this hit asks for: the rule's own, its `if_unknown`, or `deny` after a failure.
     `combined` says whether it counts: rules in `audit` or `warn` mode are recorded and do not.
@@ -182,6 +184,7 @@ class RuleHit:
     failed: bool = False
     licences: tuple[LicenceUse, ...] = ()
     between: bool = False
+    handling: Handling | None = None
 
     @property
     def combined(self) -> bool:
@@ -269,6 +272,13 @@ class Decision:
         return self.verdict <= Verdict.ALLOW_WITH_DUTIES
 
     @property
+    def handling(self) -> Handling | None:
+        """What becomes of pictures; None where nothing is denied."""
+        if self.verdict is not Verdict.DENY:
+            return None
+        return combined(hit.handling for hit in self.deciding if hit.handling)
+
+    @property
     def deciding(self) -> tuple[RuleHit, ...]:
         """The combined hits that ask for exactly this verdict."""
         return tuple(hit for hit in self.hits if hit.combined and hit.verdict is self.verdict)
@@ -308,6 +318,8 @@ class Decision:
         }
         if self.no_policy:
             leaf["no_policy"] = True
+        if self.handling:
+            leaf["handling"] = self.handling.to_json()
         if self.evidence:
             leaf["evidence"] = [self._weighed(one) for one in self.evidence]
         return _bounded(leaf)

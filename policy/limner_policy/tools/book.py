@@ -10,6 +10,7 @@ from datetime import date
 
 from limner_policy.concepts import PLACE, Concept
 from limner_policy.example_checks import failure
+from limner_policy.handling import NOTHING_KEPT
 from limner_policy.pack import Pack, Rule, Source
 from limner_policy.tools.coverage import BorderCover, Coverage, Ran, coverage
 from limner_policy.tools.findings import Finding
@@ -97,6 +98,7 @@ def book(
         *(_rule(pack, rule, [one for one in covered.ran if one.rule is rule]) for rule in pack.rules),
         *_lists(pack),
         *_concepts(pack),
+        _handling(pack),
         *_organisation(pack),
         _sources(pack),
         tag("h2", "Words used", anchor="words"),
@@ -191,6 +193,7 @@ def _rule(pack: Pack, rule: Rule, ran: Sequence[Ran]) -> str:
         ("holds where", _tree(phrase(rule.when, most=LIST_WORDS))),
         ("then", text(outcome(rule.verdict, rule.duties))),
         ("not decidable", text(_undecided(rule))),
+        *([("denied pictures", text(rule.handling.told))] if rule.verdict is Verdict.DENY else []),
         ("dates", text(dates(rule.effective) + f"; {modes(rule)}")),
         ("severity", text(rule.severity)),
         ("owner", text(rule.owner)),
@@ -285,6 +288,14 @@ def _calibrated(concept: Concept) -> str:
     told = f"{where}for the one model with the digest "
     rest = f"; score = 1 / (1 + exp(−({made.scale} · margin + {made.offset}))). Another model's score is not known."
     return text(told) + tag("span", text(made.weights), css="mono") + text(rest)
+
+
+def _handling(pack: Pack) -> str:
+    """Say what becomes of denied pictures, the default included."""
+    named = {one.name: one for one in (NOTHING_KEPT, *pack.handling)}
+    rows = [(name, text(named[name].told)) for name in sorted(named)]
+    note = "What becomes of the pictures of a denied request, by the name that rules use; “denied” is for all others."
+    return tag("h2", "Denied pictures", anchor="handling") + tag("p", note) + pairs(rows)
 
 
 def _organisation(pack: Pack) -> Iterator[str]:

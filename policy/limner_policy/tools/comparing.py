@@ -116,6 +116,14 @@ def _header(old: Pack, new: Pack) -> Iterator[Sentence]:
         yield from _replaced(f"organisation.{claim}", _claimed(was.get(claim)), _claimed(now.get(claim)))
     yield from _lists(old, new)
     yield from (Sentence(*told) for told in concept_changes(old, new))
+    yield from _handlings(old, new)
+
+
+def _handlings(old: Pack, new: Pack) -> Iterator[Sentence]:
+    before, after = ({one.name: one for one in pack.handling} for pack in (old, new))
+    for name in sorted(before.keys() | after.keys()):
+        was, now = (one.told if one else "nothing of its own" for one in (before.get(name), after.get(name)))
+        yield from _replaced(f"handling.{name}", was, now)
 
 
 def _claimed(value: object) -> str:
@@ -221,6 +229,8 @@ def _sentences(was: Rule, now: Rule) -> Iterator[Sentence]:
     yield from (Sentence("~", "when", told) for told in condition_changes(was.when, now.when))
     if was.verdict is not now.verdict:
         yield Sentence("~", "then", f"outcome: {outcome(was.verdict)} → {outcome(now.verdict)}")
+    if was.handling != now.handling:
+        yield Sentence("~", "then", f"denied pictures: {was.handling.told} → {now.handling.told}")
     for duty in sorted(set(was.duties) - set(now.duties)):
         yield Sentence("-", "then", f"duty dropped: {duty_words(duty)}")
     for duty in sorted(set(now.duties) - set(was.duties)):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from limner_policy.conditions import Condition, EvidenceAtLeast, FactIn, Terms, Together, walk
+from limner_policy.handling import DEFAULT
 from limner_policy.licences.book import embedded_book
 from limner_policy.licences.checking import remarks
 from limner_policy.licences.conditions import LicenceCondition
@@ -77,7 +78,17 @@ def _of_pack(pack: Pack, setting: Setting) -> Iterator[Finding]:
         yield from _list_age(pack, one, lines.of("lists", one.name), setting)
     yield from _unused(pack, lines)
     yield from concept_findings(pack, lines)
+    yield from _unused_handling(pack, lines)
     yield from _sources(pack, lines, setting)
+
+
+def _unused_handling(pack: Pack, lines: Outline) -> Iterator[Finding]:
+    named = {rule.handling.name for rule in pack.rules} | {DEFAULT}
+    for one in pack.handling:
+        if one.name not in named:
+            told = f"no rule names the handling {one.name}"
+            remedy = f"Delete it, or write `then: {{verdict: deny, handling: {one.name}}}`"
+            yield Finding(pack.file, lines.of("handling", one.name), "", "unused", told, remedy, note=True)
 
 
 def _sources(pack: Pack, lines: Outline, setting: Setting) -> Iterator[Finding]:
