@@ -110,7 +110,7 @@ def test_what_is_kept_for_the_house_goes_early_and_what_is_preserved_stays_long(
         ("{}", "{verdict: deny}", "has to be handlings by name"),
         ("{denied: {pictures: preserve, days: 9, tell: a}}", "{verdict: deny}", "would hold every denied picture"),
         ("{csam: {pictures: destroy}}", "{verdict: deny, handling: csem}", "Did you mean csam?"),
-        ("{csam: {pictures: destroy}}", "{verdict: review, handling: csam}", "`review` has no handling of denied pictures"),
+        ("{csam: {pictures: destroy}}", "{verdict: review, handling: csam}", "`review` has no handling of denied"),
     ],
 )
 def test_a_handling_that_means_nothing_is_an_error(
