@@ -128,12 +128,14 @@ def _of_packs(packs: Sequence[Pack]) -> dict[str, Any]:
 
 
 def _detectors(context: typer.Context, names: Sequence[str] | None, packs: Sequence[Pack]) -> tuple[Detector, ...]:
-    """Make the detectors that are named, and those that rules of the packs name.
+    """Make the detectors that are named, and those that rules of the packs name, as the configuration sets them.
 
     Raises:
         EvaluationInvalid: There is none, no detector has that name, or it needs a pack.
     """
+    from limner.config import load_config
     from limner_policy.detectors.choosing import detectors_for
+    from limner_policy.detectors.settings import Place
     from limner_policy.errors import DetectorError, DetectorUnavailable, EvaluationInvalid, WeightsMismatch
     from limner_policy.evaluation.evaluating import whole
     from limner_provenance.entries import now
@@ -142,9 +144,12 @@ def _detectors(context: typer.Context, names: Sequence[str] | None, packs: Seque
         raise EvaluationInvalid(
             "Nothing says what to evaluate.", remedy="Name a detector (--detector nsfw) or a policy (--policy PACK)."
         )
+    config = load_config(context.obj, engines=False)
+    settings = {name: section.settings for name, section in config.detectors.items()}
+    place = Place(folder=config.root)
     try:
-        found = {one.name: one for one in detectors_for(packs, "image", now())}
-        found |= {one.name: one for one in whole(set(names or ()) - found.keys())}
+        found = {one.name: one for one in detectors_for(packs, "image", now(), settings=settings, place=place)}
+        found |= {one.name: one for one in whole(set(names or ()) - found.keys(), settings, place)}
     except (DetectorUnavailable, WeightsMismatch):
         raise
     except DetectorError as error:
@@ -227,7 +232,7 @@ _HEAD = ("recall", "precision", "false positive rate", "AUROC")
 
 
 def _row(one: Any) -> tuple[object, ...]:
-    from limner_policy.evaluation.wording import estimate
+    from limner_policy.evaluation.wording import estimate, short
 
     counted, working = one.whole.counts, one.whole.at.get(one.thresholds[-1])
     sources = f"{counted.positive_sources:,} / {counted.negative_sources:,}"
@@ -237,7 +242,7 @@ def _row(one: Any) -> tuple[object, ...]:
         if working
         else ("too few",) * len(_HEAD)
     )
-    return (one.target, sources, unknown, f"{one.thresholds[-1]:g}", *figures)
+    return (one.target, sources, unknown, short(one.thresholds[-1]), *figures)
 
 
 @contextmanager

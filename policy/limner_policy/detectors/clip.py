@@ -103,6 +103,10 @@ class ClipDetector:
         """Score uint8 RGB arrays of shape (height, width, 3)."""
         return self.score_vectors(self.embed(images))
 
+    def lines(self) -> dict[str, tuple[float, float]]:
+        """Scale and offset that make each concept's margin its score, of the concepts that have one: for calibrating."""
+        return {one.name: (one.scale, one.offset) for one in self._aims.each if one.scale != 0.0}
+
     def _score(self, vectors: Vectors | None) -> list[Evidence]:
         import numpy as np
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from limner_policy.concepts import Concept
 from limner_policy.detectors.base import Detector
 from limner_policy.detectors.registry import load_detectors
+from limner_policy.detectors.settings import Place
 from limner_policy.errors import DetectorError, EvaluationInvalid
 from limner_policy.evaluation import results, score_files, snippet
 from limner_policy.evaluation.analysing import Analysis, Settings, analyse
@@ -93,13 +94,13 @@ def output_folder(path: Path) -> Path:
     return path
 
 
-def whole(names: Iterable[str]) -> tuple[Detector, ...]:
-    """Detectors by name alone, without a pack.
+def whole(names: Iterable[str], settings: Mapping[str, Mapping[str, Any]], place: Place) -> tuple[Detector, ...]:
+    """Detectors by name alone, without a pack, set as somebody wrote.
 
     Raises:
         DetectorError: there is no such detector, or its categories are written in a pack.
     """
-    found = load_detectors(names)
+    found = load_detectors(names, settings=settings, place=place)
     for one in found:
         if not getattr(one, "categories", ()):
             raise DetectorError(

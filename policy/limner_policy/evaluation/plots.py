@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from limner_policy.evaluation.analysing import Analysis
 from limner_policy.evaluation.curves import Numbers, Ranking
 from limner_policy.evaluation.reliability import Bin
 from limner_policy.evaluation.thresholds import Band
+from limner_policy.evaluation.wording import short
 from limner_policy.tools.page import text
 
 INK, SOFT, LINE = "#1c1b19", "#66625a", "#d9d4c8"
@@ -47,12 +49,13 @@ def curves(one: Analysis, number: int) -> str:
     """Four plots of a category: scores by label, trade-off of recall and precision, ROC, reliability."""
     known = one.column.known
     ranking = Ranking(known.scores, known.labels).weighted(np.ones(len(known)))
-    figure, axes = _figure(2, 2, (8.6, 6.6))
-    _histogram(axes[0][0], one)
-    _precision_recall(axes[0][1], ranking.found[0], ranking.wrong[0], float(known.labels.mean()))
-    _roc(axes[1][0], ranking.found[0], ranking.wrong[0])
-    _reliability(axes[1][1], one)
-    return _svg(figure, number, f"{one.target}: scores by label, precision and recall, ROC curve, reliability")
+    with _style():
+        figure, axes = _figure(2, 2, (8.6, 6.6))
+        _histogram(axes[0][0], one)
+        _precision_recall(axes[0][1], ranking.found[0], ranking.wrong[0], float(known.labels.mean()))
+        _roc(axes[1][0], ranking.found[0], ranking.wrong[0])
+        _reliability(axes[1][1], one)
+        return _svg(figure, number, f"{one.target}: scores by label, precision and recall, ROC curve, reliability")
 
 
 def slices(one: Analysis, number: int) -> str:
@@ -62,12 +65,13 @@ def slices(one: Analysis, number: int) -> str:
     shown = [(name, part.at[threshold]) for name, part in rows if threshold in part.at]
     if len(shown) < 2:
         return ""
-    figure, axes = _figure(1, 2, (8.6, 0.9 + 0.28 * len(shown)), sharey=True)
-    for place, (what, figures) in enumerate(
-        (("recall", [w.recall for _, w in shown]), ("false positive rate", [w.fpr for _, w in shown]))
-    ):
-        _intervals(axes[0][place], f"{what} at {threshold:g}", [name for name, _ in shown], figures, colour=BLUE)
-    return _svg(figure, number, f"{one.target}: recall and false positive rate by slice")
+    names = [name for name, _ in shown]
+    with _style():
+        figure, axes = _figure(1, 2, (8.6, 0.9 + 0.28 * len(shown)), sharey=True)
+        _intervals(axes[0][0], f"recall at {short(threshold)}", names, [w.recall for _, w in shown], colour=BLUE)
+        title = f"false positive rate at {short(threshold)}"
+        _intervals(axes[0][1], title, names, [w.fpr for _, w in shown], colour=BLUE)
+        return _svg(figure, number, f"{one.target}: recall and false positive rate by slice")
 
 
 def robustness(one: Analysis, number: int) -> str:
@@ -75,35 +79,40 @@ def robustness(one: Analysis, number: int) -> str:
     shown = [found for found in one.robustness if not found.counts.too_few]
     if not shown:
         return ""
-    figure, axes = _figure(1, 2, (8.6, 0.9 + 0.28 * len(shown)), sharey=True)
-    for place, name in enumerate(("recall", "f1")):
-        figures = [found.moved[name] for found in shown]
-        title = f"change of {name.replace('f1', 'F1')} at {shown[0].threshold:g}"
-        _intervals(axes[0][place], title, [found.change for found in shown], figures, colour=ORANGE, zero=True)
-    return _svg(figure, number, f"{one.target}: what changes of a picture do to recall and F1")
+    at, names = short(shown[0].threshold), [found.change for found in shown]
+    with _style():
+        figure, axes = _figure(1, 2, (8.6, 0.9 + 0.28 * len(shown)), sharey=True)
+        for place, name in enumerate(("recall", "f1")):
+            figures = [found.moved[name] for found in shown]
+            title = f"change of {name.replace('f1', 'F1')} at {at}"
+            _intervals(axes[0][place], title, names, figures, colour=ORANGE, zero=True)
+        return _svg(figure, number, f"{one.target}: what changes of a picture do to recall and F1")
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float], **more: Any) -> tuple[Any, Any]:
+@contextmanager
+def _style() -> Iterator[None]:
     try:
         import matplotlib
-        from matplotlib.figure import Figure
     except ImportError as error:
         raise EvaluationUnavailable(
             f"plotting needs {error.name}, which is not installed.",
             remedy="Install it: pip install 'limner[evaluation]'.",
         ) from None
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=size, layout="constrained")
-        return figure, figure.subplots(rows, columns, squeeze=False, **more)
+        yield
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float], **more: Any) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
 def _svg(figure: Any, number: int, described: str) -> str:
     """The figure as an element; ids get the figure's number, since several stand in one page."""
-    import matplotlib
-
     file = io.StringIO()
-    with matplotlib.rc_context(_SETTINGS):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = file.getvalue()
     drawn = drawn[drawn.index("<svg") :].strip()
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)

@@ -8,7 +8,7 @@ from limner_policy.evaluation import plots, wording
 from limner_policy.evaluation.analysing import Analysis
 from limner_policy.evaluation.results import Evaluation
 from limner_policy.evaluation.scoring import Progress
-from limner_policy.evaluation.wording import estimate, percent
+from limner_policy.evaluation.wording import estimate, percent, short
 from limner_policy.tools.page import page, pairs, table, tag, text
 
 _STYLE = """
@@ -71,7 +71,7 @@ def _glance(analyses: Sequence[Analysis]) -> str:
         scored = f"{counted.positive_sources:,} / {counted.negative_sources:,}"
         unknown = f"{counted.unknown_positives + counted.unknown_negatives:,}"
         auroc = estimate(one.whole.auroc) if working else "too few"
-        rows.append([text(one.target), scored, unknown, f"{one.thresholds[-1]:g}", *known, auroc])
+        rows.append([text(one.target), scored, unknown, short(one.thresholds[-1]), *known, auroc])
     head = ("category", "distinct it / not it", "unknown", "threshold", "recall", "precision", "F1")
     return table((*head, "false positive rate", "AUROC"), rows)
 
@@ -107,7 +107,7 @@ def _thresholds(one: Analysis) -> str:
     rows = []
     for threshold, working in one.whole.at.items():
         figures = [estimate(e) for e in (working.recall, working.precision, working.f1, working.fpr)]
-        rows.append([f"{threshold:g}", *figures, percent(working.rare_precision["0.01"])])
+        rows.append([short(threshold), *figures, percent(working.rare_precision["0.01"])])
     return table(_WORKING, rows)
 
 
@@ -122,7 +122,7 @@ def _chosen(one: Analysis) -> Iterator[str]:
             rows.append([aim, text(chosen.why_not or "too few"), "", "", ""])
             continue
         figures = [estimate(e) for e in (working.recall, working.precision, working.fpr)]
-        rows.append([aim, f"{chosen.threshold:.6f}", *figures])
+        rows.append([aim, short(chosen.threshold), *figures])
     yield table(("target", "threshold", "recall", "precision", "false positive rate"), rows)
 
 

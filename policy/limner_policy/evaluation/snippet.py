@@ -124,9 +124,10 @@ def _rule_lines(one: Analysis, *, calibrated: bool) -> Iterable[str]:
             continue
         yield f"#   {chosen.aim} of {chosen.target:g}{_reached(chosen.told)}:"
         yield f'#   evidence: {{{asked}, at_least: "{said(chosen.threshold)}"}}'
-    if isinstance(one.band, Band) and one.band.low is not None and one.band.high is not None:
+    if isinstance(one.band, Band) and one.band.high is not None:
+        low, high = said(one.band.low or 0.0), said(one.band.high)
         yield f"#   a band that people look at{'' if one.band.shown else ' (its guarantees do not reach their aims)'}:"
-        yield f'#   evidence: {{{asked}, review_from: "{said(one.band.low)}", at_least: "{said(one.band.high)}"}}'
+        yield f'#   evidence: {{{asked}, review_from: "{low}", at_least: "{high}"}}'
 
 
 def _reached(told: object) -> str:

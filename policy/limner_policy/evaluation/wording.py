@@ -46,6 +46,11 @@ _RARE = (
 METHOD = (_INTERVALS, _REFUSED, _UNKNOWN, _RARE)
 
 
+def short(threshold: float) -> str:
+    """A threshold with as many decimals as it has, six at most."""
+    return f"{threshold:.6f}".rstrip("0").rstrip(".") or "0"
+
+
 def percent(value: float | None) -> str:
     """A share as percent."""
     return "–" if value is None else f"{100 * value:.1f} %"
@@ -90,7 +95,7 @@ def sentences(one: Analysis) -> Iterator[str]:
 def _working(working: Working) -> Iterator[str]:
     recall, fpr = working.recall, working.fpr
     yield (
-        f"At the threshold {working.threshold:g} it finds {percent(recall.value)} of what shows it (between "
+        f"At the threshold {short(working.threshold)} it finds {percent(recall.value)} of what shows it (between "
         f"{percent(recall.low)} and {percent(recall.high)}) and wrongly flags {percent(fpr.value)} of the others "
         f"(between {percent(fpr.low)} and {percent(fpr.high)})."
     )
@@ -105,11 +110,14 @@ def band(found: Band | str) -> str:
         return found or "There is none."
     if found.high is None:
         return f"No threshold reaches {percent(found.aim_right)} right among the flagged with 95 % confidence: no band."
-    low = f"{found.low:.6f}" if found.low is not None else "0"
-    text = (
-        f"Below {low} let pass, from {found.high:.6f} on act, and between let a person look: that is "
-        f"{percent(found.review_positives)} of what shows it and {percent(found.review_negatives)} of the rest."
-    )
+    high, looked = short(found.high), f"{percent(found.review_positives)} of what shows it"
+    looked += f" and {percent(found.review_negatives)} of the rest"
+    if not found.low:
+        text = f"No score is low enough to let pass. From {high} on act, and below let a person look: that is {looked}."
+    else:
+        text = (
+            f"Below {short(found.low)} let pass, from {high} on act, and between let a person look: that is {looked}."
+        )
     text += (
         f" With 95 % confidence at most {percent(found.missed)} of the source pictures that show it fall below "
         f"(aim {percent(found.aim_missed)}), and at least {percent(found.right)} of the flagged ones are right "
