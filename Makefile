@@ -32,7 +32,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "==> [3/3] what the tests and notebooks need"
-	$(PIP) -e '.[diffusers,openai,safety,clip,postgres,notebooks,evaluation,dev]' $(SHOW)
+	$(PIP) -e '.[diffusers,openai,comfyui,safety,clip,postgres,notebooks,evaluation,dev]' $(SHOW)
 	touch $@
 
 demo: $(VENV)/.run  ## a picture, its policy decision, its credentials and its audit proof

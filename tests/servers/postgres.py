@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -39,6 +40,15 @@ class Backend(Protocol):
     def open(self, state: Path, *, read_only: bool = False) -> AuditLog:
         """Open the log of a folder."""
 
+    def sql(self, state: Path, statement: str, *parameters: Any, keys: bool = False) -> list[Any]:
+        """Run SQL (parameters as `?`) as somebody who owns the database: no trigger is in his way."""
+
+    def save(self, state: Path, *, keys: bool = False) -> Callable[[], None]:
+        """Keep a backup of one of the two databases, and give the function that puts it back."""
+
+    def wipe(self, state: Path, *, keys: bool = False) -> None:
+        """Remove one of the two databases with everything in it; nobody may have it open."""
+
 
 class _Opening:
     def urls(self, state: Path) -> tuple[str, str]:
@@ -60,6 +70,33 @@ class Sqlite(_Opening):
     def urls(self, state: Path) -> tuple[str, str]:
         """Give the two files."""
         return f"sqlite:///{state / 'audit.db'}", f"sqlite:///{state / 'keys.db'}"
+
+    def sql(self, state: Path, statement: str, *parameters: Any, keys: bool = False) -> list[Any]:
+        """Drop the triggers, and make them again afterwards."""
+        with contextlib.closing(sqlite3.connect(_file(state, keys))) as connection:
+            found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in found:
+                connection.execute(f"DROP TRIGGER {name}")
+            rows = connection.execute(statement, parameters).fetchall()
+            for _, text in found:
+                connection.execute(text)
+            connection.commit()
+        return rows
+
+    def save(self, state: Path, *, keys: bool = False) -> Callable[[], None]:
+        """Keep the file's bytes; nobody has it open."""
+        data = _file(state, keys).read_bytes()
+
+        def restore() -> None:
+            self.wipe(state, keys=keys)
+            _file(state, keys).write_bytes(data)
+
+        return restore
+
+    def wipe(self, state: Path, *, keys: bool = False) -> None:
+        """Remove the file and what lies beside it."""
+        for path in state.glob(f"{_file(state, keys).name}*"):
+            path.unlink()
 
 
 @dataclass
@@ -124,11 +161,55 @@ class Postgres(_Opening):
                 session.execute(f'SET search_path = "{schema}"')
             yield session
 
+    def sql(self, state: Path, statement: str, *parameters: Any, keys: bool = False) -> list[Any]:
+        """Run it in the session role that fires no trigger."""
+        with self.session(state, keys=keys) as session:
+            session.execute("SET session_replication_role = replica")
+            cursor = session.execute(statement.replace("?", "%s"), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def save(self, state: Path, *, keys: bool = False) -> Callable[[], None]:
+        """Keep a copy of each table in a schema beside it."""
+        kept = f"saved_{uuid.uuid4().hex[:12]}"
+        with self.session(state, keys=keys) as session:
+            names = _tables(session)
+            session.execute(f"CREATE SCHEMA {kept}")
+            for table in names:
+                session.execute(f"CREATE TABLE {kept}.{table} AS TABLE {table}")
+
+        def restore() -> None:
+            with self.session(state, keys=keys) as session, session.transaction():
+                session.execute("SET session_replication_role = replica")
+                for table, columns in names.items():
+                    session.execute(f"DELETE FROM {table}")
+                    session.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {kept}.{table}")
+
+        return restore
+
+    def wipe(self, state: Path, *, keys: bool = False) -> None:
+        """Drop the schema."""
+        with self.session(state, keys=keys) as session:
+            session.execute(f'DROP SCHEMA IF EXISTS "{self.urls(state)[keys].partition("schema=")[2]}" CASCADE')
+
     def drop(self) -> None:
         """Remove everything that was made."""
         with self.session() as session:
             for name in self.made:
                 session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _file(state: Path, keys: bool) -> Path:
+    return state / ("keys.db" if keys else "audit.db")
+
+
+def _tables(session: psycopg.Connection[Any]) -> dict[str, str]:
+    """Give each table of the schema with its columns that can be written, as SQL lists them."""
+    query = """
+        SELECT c.relname, string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY c.relname
+    """
+    return dict(session.execute(query).fetchall())
 
 
 def _short(state: Path) -> str:

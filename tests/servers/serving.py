@@ -227,6 +227,9 @@ class Server(Generic[AppT]):
             except ConnectionError:
                 arrival.left = True
                 raise
+            if response.upgraded is not None:
+                await response.upgraded(reader, writer)
+                return
             if response.close:
                 return
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
@@ -81,6 +81,7 @@ class Response:
     """One answer. `body` is bytes, or pieces that are sent in chunks (or raw, where `content-length` is given).
 
     `gap` are seconds of rest before each piece but the first: events of a stream that take their time.
+    `upgraded` has the connection after a 101, until it returns.
     """
 
     status: int = 200
@@ -90,6 +91,7 @@ class Response:
     pace: Pace | None = None
     gap: float = 0.0
     close: bool = False
+    upgraded: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
 
     @classmethod
     def of_json(cls, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -188,7 +190,7 @@ def _head(response: Response, whole: bytes | None, *, chunked: bool) -> bytes:
     except ValueError:
         phrase = "Unknown"
     headers = dict(response.headers)
-    if whole is not None and response.status != 204:
+    if whole is not None and response.status not in {101, 204}:
         headers.setdefault("content-length", str(len(whole)))
     if chunked:
         headers["transfer-encoding"] = "chunked"
