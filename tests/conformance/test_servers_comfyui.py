@@ -83,7 +83,7 @@ def test_the_websocket_tells_success_before_the_null_node(comfyui_server: Comfy)
     comfyui_server.app.previews = True
     with connect(comfyui_server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
         submit(comfyui_server, GRAPH, client_id="me")
-        kinds = []
+        kinds: list[tuple[str, str | None]] = []
         while not kinds or kinds[-1] != ("executing", None):
             frame = socket.recv(timeout=5)
             if isinstance(frame, bytes):
