@@ -28,8 +28,9 @@ from limner_policy.errors import DetectorError, DetectorUnavailable
 open_clip = pytest.importorskip("open_clip", reason="needs the extra clip")
 torch = pytest.importorskip("torch", reason="needs the extra clip")
 
-SMALL = {
-    "embed_dim": 16,
+DIMENSIONS = 16
+SMALL: dict[str, Any] = {
+    "embed_dim": DIMENSIONS,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
 }
@@ -165,9 +166,12 @@ def test_a_picture_is_looked_at_once_for_all_concepts(
     seen: list[int] = []
     model = bare._engine.model
     real = model._model.encode_image
-    monkeypatch.setattr(
-        model._model, "encode_image", lambda batch, **more: seen.append(len(batch)) or real(batch, **more)
-    )
+
+    def counted(batch: Any, **more: Any) -> Any:
+        seen.append(len(batch))
+        return real(batch, **more)
+
+    monkeypatch.setattr(model._model, "encode_image", counted)
     monkeypatch.setattr(model, "texts", lambda *_: pytest.fail("prompts were embedded again"))
     rows = run_detectors([detector], pictures[:1])[0]
     assert (len(rows), seen) == (50, [1])
@@ -181,12 +185,12 @@ def test_the_whole_of_a_long_picture_is_seen(bare: ClipDetector) -> None:
     one, other = bare.embed([plain, marked])
     assert one is not None
     assert other is not None
-    assert one.shape == other.shape == (4, SMALL["embed_dim"])
+    assert one.shape == other.shape == (4, DIMENSIONS)
     assert np.array_equal(one[0], other[0])
     assert not np.array_equal(one[3], other[3])
     tall = bare.embed([marked.transpose(1, 0, 2)])[0]
     assert tall is not None
-    assert tall.shape == (4, SMALL["embed_dim"])
+    assert tall.shape == (4, DIMENSIONS)
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (10, 81)])
@@ -198,7 +202,7 @@ def test_a_strip_is_unknown(detector: ClipDetector, size: tuple[int, int]) -> No
 
 def test_numbers_that_are_none_are_unknown(detector: ClipDetector) -> None:
     """A model that gives NaN gives no score, whatever its other views say."""
-    vectors = np.ones((2, SMALL["embed_dim"]), dtype=np.float32)  # type: ignore[call-overload]
+    vectors = np.ones((2, DIMENSIONS), dtype=np.float32)
     vectors[1, 3] = np.nan
     (row,) = detector.score_vectors([vectors])
     assert {(one.status, one.reason) for one in row} == {("unknown", "the model gave no numbers for it")}
@@ -269,7 +273,7 @@ def test_a_folder_that_is_not_whole_says_what_is_missing(folder: Path, tmp_path:
     config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "somebody/something"
     (own / "open_clip_config.json").write_text(json.dumps(config))
     assert "asks for a tokenizer of transformers and holds none. Put its files there" in refused(given, tmp_path)
-    config["model_cfg"]["text_cfg"] = {**SMALL["text_cfg"], "tokenizer_kwargs": {"bpe_path": "words.txt.gz"}}  # type: ignore[dict-item]
+    config["model_cfg"]["text_cfg"] = {**SMALL["text_cfg"], "tokenizer_kwargs": {"bpe_path": "words.txt.gz"}}
     (own / "open_clip_config.json").write_text(json.dumps(config))
     assert "names the vocabulary words.txt.gz, which is not there" in refused(given, tmp_path)
     (own / "open_clip_config.json").write_text('{"model_cfg": {"embed_dim": 1}}')

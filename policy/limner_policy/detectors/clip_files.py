@@ -116,7 +116,7 @@ def _of_folder(folder: Path, settings: ClipSettings, label: str) -> ClipFiles:
         raise DetectorUnavailable(f"{label} holds no weights.", remedy=f"Put {WEIGHTS[0]} there.")
     tokenizer = list(_tokenizer_files(folder, config["model_cfg"]["text_cfg"], label))
     sha256 = file_sha256(weights)
-    _hold(sha256, settings, weights, pinned=folder == STARTER_FOLDER)
+    _hold(sha256, settings, weights, ours=folder == STARTER_FOLDER)
     digest = together(sha256, config, (f"{path.name} {file_sha256(path)}" for path in tokenizer))
     return ClipFiles(label, f"local-dir:{folder}", weights, digest, config, folder)
 
@@ -198,7 +198,7 @@ def _of_name(settings: ClipSettings, folder: Path) -> ClipFiles:
         )
     weights, preprocess = _weights(name, tag, folder)
     sha256 = file_sha256(weights)
-    _hold(sha256, settings, weights, pinned=False)
+    _hold(sha256, settings, weights, ours=False)
     config = {"model_cfg": model, "preprocess_cfg": preprocess}
     digest = together(sha256, config, [f"tokenizer {_named_tokenizer(name, model)}"])
     return ClipFiles(f"{name} ({tag})", name, weights, digest, config, pretrained=tag)
@@ -238,11 +238,9 @@ def _named_tokenizer(name: str, model: Mapping[str, Any]) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def _hold(sha256: str, settings: ClipSettings, weights: Path, *, pinned: bool) -> None:
-    """Hold weights against the digest that is given; those of the starter against the one beside them."""
-    wanted = settings.weights_sha256
-    if wanted is None and pinned:
-        wanted = _starter_sha256(weights)
+def _hold(sha256: str, settings: ClipSettings, weights: Path, *, ours: bool) -> None:
+    """Hold weights against the digest that is given; those of the starter against the one that comes with them."""
+    wanted = settings.weights_sha256 or (_shipped_sha256(weights) if ours else None)
     if wanted is None:
         raise WeightsMismatch(
             f"detectors.clip.weights_sha256 is missing; {weights.name} has the SHA-256 {sha256}.",
@@ -251,16 +249,21 @@ def _hold(sha256: str, settings: ClipSettings, weights: Path, *, pinned: bool) -
     if sha256 != wanted:
         raise WeightsMismatch(
             f"the weights {weights.name} of detector clip have the SHA-256 {sha256} and not {wanted}.",
-            remedy="Fetch them again from their source." if not pinned else "Reinstall limner.",
+            remedy="Reinstall limner." if ours else "Fetch them again from their source.",
         )
 
 
-def _starter_sha256(weights: Path) -> str:
-    file = weights.with_suffix(weights.suffix + ".sha256")
+def _shipped_sha256(weights: Path) -> str:
+    """What `SHA256SUMS` beside the weights says of them."""
+    file = weights.with_name("SHA256SUMS")
     try:
-        return file.read_text(encoding="ascii").split()[0]
-    except (OSError, IndexError):
-        raise DetectorUnavailable(f"the starter model has no {file.name}.", remedy="Reinstall limner.") from None
+        lines = file.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        lines = []
+    found = next((line.split()[0] for line in lines if line.split()[1:] == [weights.name]), None)
+    if found is None:
+        raise DetectorUnavailable(f"{file.name} of the starter model names no weights.", remedy="Reinstall limner.")
+    return found
 
 
 def file_sha256(path: Path) -> str:
