@@ -104,7 +104,7 @@ class ClipDetector:
         return self.score_vectors(self.embed(images))
 
     def lines(self) -> dict[str, tuple[float, float]]:
-        """Scale and offset that make each concept's margin its score, of the concepts that have one: for calibrating."""
+        """Scale and offset that make each concept's margin its score, of the concepts that have one."""
         return {one.name: (one.scale, one.offset) for one in self._aims.each if one.scale != 0.0}
 
     def _score(self, vectors: Vectors | None) -> list[Evidence]:
