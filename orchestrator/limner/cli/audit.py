@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli import audit_evidence
+from limner.cli import audit_evidence, audit_roles
 from limner.cli.output import emit_json, err, out, paint, plain, report_json, show_report, table
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Verify, read and recover the audit log.", no_args_is_help=True)
 
 app.command("evidence")(audit_evidence.evidence)
+app.command("roles")(audit_roles.roles)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

@@ -17,7 +17,7 @@ import limner_provenance
 from limner_provenance import schema, tables
 from limner_provenance.anchor import Anchor
 from limner_provenance.checkpoint import Signer
-from limner_provenance.errors import DatabaseUnavailable, DatabaseVersion
+from limner_provenance.errors import DatabaseUnavailable, DatabaseVersion, LogCorrupt
 from limner_provenance.log import AuditLog
 from limner_provenance.migrate import migrate, upgrade
 from limner_provenance.sqlite import refuse_network
@@ -50,6 +50,23 @@ def test_local_file_systems_are_fine(tmp_path: Path, lines: str) -> None:
     table.write_text(lines.format(tmp_path))
     refuse_network(tmp_path / "audit.db", table)
     refuse_network(tmp_path / "audit.db", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/db", "audit.db", ""])
+def test_wrong_addresses_are_refused_without_showing_secrets(tmp_path: Path, url: str) -> None:
+    """An address that is no SQLite file is refused, and its password is not shown."""
+    with pytest.raises(DatabaseUnavailable, match="names no SQLite file") as caught:
+        AuditLog.open(url, state=tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path, open_log: OpenLog) -> None:
+    """A file that is no SQLite database is damaged, in plain words."""
+    (tmp_path / "audit.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(LogCorrupt, match="is no SQLite database"):
+        open_log(tmp_path)
+    with pytest.raises(DatabaseUnavailable, match="There is no audit database"):
+        open_log(tmp_path / "nowhere", read_only=True)
 
 
 def test_migrations_lead_to_what_new_databases_have() -> None:
