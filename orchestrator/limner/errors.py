@@ -170,11 +170,19 @@ class PolicyDenied(LimnerError):
         """Take message and user message from the decision."""
         super().__init__(
             "; ".join(decision.reasons) or "denied by policy",
-            remedy="Change the request, or ask the owner of the rule.",
+            remedy=_after_denial(decision),
             record_id=record_id,
         )
         self.decision = decision
         self.user_message = decision.user_message
+
+
+def _after_denial(decision: Decision) -> str:
+    """Say what the operator has to do; where pictures are handled specially, that and nothing else."""
+    handling = decision.handling
+    if handling is not None and (handling.tell or handling.says or not handling.send_on):
+        return handling.told
+    return "Change the request, or ask the owner of the rule."
 
 
 class ReviewRequired(LimnerError):

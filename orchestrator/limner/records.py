@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class _Waiting:
     step: str
     data: Mapping[str, Any]
     payloads: Mapping[str, Any]
+    apart: Collection[str] = ()
 
     @property
     def lost(self) -> bool:
@@ -130,9 +131,17 @@ class Record:
         return self.log.payload(entry.payloads[name]) if entry and name in entry.payloads else None
 
     async def add(
-        self, step: str, data: Mapping[str, Any], payloads: Mapping[str, Any] | None = None, *, durable: bool = False
+        self,
+        step: str,
+        data: Mapping[str, Any],
+        payloads: Mapping[str, Any] | None = None,
+        *,
+        durable: bool = False,
+        apart: Collection[str] = (),
     ) -> Entry:
         """Append an entry; with `durable` return only once it and all before it are on disk.
+
+        The payloads named by `apart` get a key of their own, so that each can be destroyed alone.
 
         Raises:
             EntryInvalid: The entry is no canonical JSON or too large.
@@ -144,12 +153,12 @@ class Record:
 
         def append() -> Pending:
             return self.log.append(
-                step, record=self.id, data=data, payloads=payloads, subject=self.subject, after=after
+                step, record=self.id, data=data, payloads=payloads, subject=self.subject, after=after, apart=apart
             )
 
         large = sum(len(p) for p in payloads.values() if isinstance(p, bytes)) >= _LARGE
         pending = await asyncio.to_thread(append) if large else append()
-        self._waiting.append(_Waiting(pending, step, data, payloads))
+        self._waiting.append(_Waiting(pending, step, data, payloads, apart))
         self.entries.append(pending.entry)
         if durable:
             await self.settle()
@@ -186,5 +195,5 @@ class Record:
         gone = {w.pending.entry.leaf_hash for w in lost}
         self.entries = [entry for entry in self.entries if entry.leaf_hash not in gone]
         for one in itertools.takewhile(lambda w: w.step not in _NEVER_AGAIN, lost):
-            await self.add(one.step, one.data, one.payloads)
+            await self.add(one.step, one.data, one.payloads, apart=one.apart)
         await self.settle()

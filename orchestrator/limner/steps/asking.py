@@ -54,7 +54,7 @@ async def accept(record: Record) -> None:
         data["on_unsupported"] = asked.on_unsupported
     if asked.timeout is not None:
         data["timeout_us"] = round(asked.timeout * 1_000_000)
-    await record.add("accepted", data, _payloads(asked, claims))
+    await record.add("accepted", data, _payloads(asked, claims), apart=asked.request.inputs().keys())
 
 
 def _payloads(asked: Asked, claims: dict[str, Any]) -> dict[str, Any]:

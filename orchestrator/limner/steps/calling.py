@@ -211,7 +211,8 @@ async def keep(
     record.memory.setdefault("pictures", []).extend(made)
     record.memory["pictures"].sort(key=lambda picture: picture.index)
     payloads = {name: value for picture in made for name, value in picture.payloads().items()}
-    await record.add("produced", data, payloads)
+    # Denied ones are destroyed alone, so that each picture has a key of its own.
+    await record.add("produced", data, payloads, apart=[f"image-{picture.index}" for picture in made])
 
 
 def failure(error: ProviderError, number: int, started: int | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from limner.errors import PolicyDenied, ReviewRequired
 from limner.replaying import replay
 from limner.steps.asking import as_facts, asked, recall
 from limner.steps.calls import produced, sent
+from limner.steps.disposing import dispose_of_given, dispose_of_made, may_keep_what_was_seen
 from limner.steps.inspecting import NOTHING, kept, of_given, of_made
 from limner.steps.pictures import Picture, pictures
 from limner_policy.engine import judge
@@ -70,7 +71,8 @@ async def judge_request(record: Record, runtime: Runtime) -> None:
             spent = {"detectors_us": (time.perf_counter_ns() - started) // 1000}
             facts = facts.model_copy(update={"evidence": found.evidence})
             decision = judge(runtime.packs, facts)
-    await record.add("judged", decision.to_leaf() | spent, {"input": facts.to_json()} | kept(found))
+    seen = kept(found) if may_keep_what_was_seen(decision) else {}
+    await record.add("judged", decision.to_leaf() | spent, {"input": facts.to_json()} | seen, apart=seen)
     record.memory["decision"] = decision
     await refuse(record, decision)
 
@@ -92,13 +94,23 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
             facts = policy_input(record, "image", drawn_by(record, picture), found.evidence)
             decision = judge(runtime.packs, facts)
             leaf = decision.to_leaf() | {"image": picture.index, "detectors_us": spent}
-            await record.add("judged", leaf, {"input": facts.to_json()} | kept(found))
+            seen = kept(found) if may_keep_what_was_seen(decision) else {}
+            await record.add("judged", leaf, {"input": facts.to_json()} | seen, apart=seen)
             record.memory[f"decision-{picture.index}"] = decision
+    await _dispose(record)
     wanted = [p for p in pictures(record) if not p.surplus] or pictures(record)
     decisions = {p.index: decision_of(record, image=p.index) for p in wanted}
     if not any(d.allowed for d in decisions.values()):
         index = min(decisions, key=lambda i: decisions[i].verdict)
         await refuse(record, decisions[index], image=index)
+
+
+async def _dispose(record: Record) -> None:
+    """Treat denied images as policy says, also those of a run that a crash cut short."""
+    if record.find("delivered"):
+        return
+    denied = {entry.data["image"] for entry in record.all("judged", stage="image", verdict="deny")}
+    await dispose_of_made(record, {i: decision_of(record, image=i) for i in sorted(denied)}, pictures(record))
 
 
 def drawn_by(record: Record, picture: Picture) -> CandidateFacts:
@@ -163,6 +175,7 @@ async def refuse(record: Record, decision: Decision, **where: int) -> None:
         "where": {"stage": decision.stage, **where},
     }
     if decision.verdict is Verdict.DENY:
+        await dispose_of_given(record, decision)
         await record.add("denied", data, durable=True)
         raise PolicyDenied(decision, record_id=record.id)
     await record.add("in_review", data, durable=True)

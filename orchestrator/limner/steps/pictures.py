@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limner_provenance.errors import PayloadErased
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,6 +39,7 @@ class Picture:
     job_index: int = 1
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     surplus: bool = False
+    destroyed: bool = False
 
     @classmethod
     def of(cls, index: int, image: ProducedImage, *, attempt: int = 1, surplus: bool = False) -> Picture:
@@ -66,6 +69,11 @@ class Picture:
         with Image.open(io.BytesIO(self.data)) as image:
             return np.asarray(image.convert("RGB"))
 
+    def forget(self) -> None:
+        """Let go of the bytes and pixels of a picture that policy destroyed."""
+        self.data, self.destroyed = b"", True
+        self.__dict__.pop("pixels", None)
+
     def facts(self) -> dict[str, Any]:
         """What a log entry says about it."""
         seed = None if self.seed is None else str(self.seed)
@@ -94,10 +102,11 @@ def pictures(record: Record) -> list[Picture]:
 def _read(record: Record, entry: Entry, facts: dict[str, Any]) -> Picture:
     width, height = (int(side) for side in facts["size"].split("x"))
     number = facts["image"]
+    data, destroyed = _data(record, entry, number)
     metadata = entry.payloads.get(f"metadata-{number}")
     return Picture(
         number,
-        record.log.payload(entry.payloads[f"image-{number}"]),
+        data,
         facts["mime"],
         width,
         height,
@@ -107,4 +116,19 @@ def _read(record: Record, entry: Entry, facts: dict[str, Any]) -> Picture:
         job_index=facts.get("job_index", 1),
         metadata=json.loads(record.log.payload(metadata)) if metadata else {},
         surplus=facts.get("surplus", False),
+        destroyed=destroyed,
     )
+
+
+def _data(record: Record, entry: Entry, number: int) -> tuple[bytes, bool]:
+    """Give a picture's bytes; one that was denied may have been destroyed, and nobody needs it any more.
+
+    Raises:
+        PayloadErased: It was erased and not denied: nothing can be done with it any more.
+    """
+    try:
+        return record.log.payload(entry.payloads[f"image-{number}"]), False
+    except PayloadErased:
+        if record.find("judged", stage="image", image=number, verdict="deny"):
+            return b"", True
+        raise

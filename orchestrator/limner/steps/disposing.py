@@ -1,0 +1,124 @@
+"""What becomes of pictures that policy denies: destroyed, kept or preserved, as the decision says.
+
+Until an image is judged its bytes lie encrypted in the store, so that a crash loses nothing that is paid for; each is
+under a key of its own, which is destroyed with it. Called again after a crash, it finishes what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from limner_policy.handling import DESTROY, KEEP, PRESERVE
+
+if TYPE_CHECKING:
+    from limner.records import Record
+    from limner.steps.pictures import Picture
+    from limner_policy.handling import Handling
+    from limner_policy.verdicts import Decision
+    from limner_provenance.entries import PayloadRef
+
+_LOG = logging.getLogger("limner.handling")
+
+SEEN = "embeddings"
+"""The payload of a judgement that tells what a picture shows."""
+
+_DESTROYED = "denied by policy: no picture is kept"
+_PRESERVED = "preserved for an authority under the policy's handling "
+
+
+def may_keep_what_was_seen(decision: Decision) -> bool:
+    """Say whether the vectors of a picture may be written down: they are as telling as the picture itself."""
+    return decision.handling is None or decision.handling.pictures == KEEP
+
+
+async def dispose_of_made(record: Record, denied: dict[int, Decision], made: Iterable[Picture]) -> None:
+    """Treat the denied ones among a record's images as their decisions say.
+
+    Args:
+        record: The record.
+        denied: Decisions that deny, by image.
+        made: All images of the record; those that are destroyed lose their bytes here too.
+    """
+    if not denied:
+        return
+    for index, decision in denied.items():
+        _tell(record, decision, f"image {index}")
+    gone = {index for index, decision in denied.items() if _handling(decision).pictures == DESTROY}
+    await _destroy(record, _refs(record, gone))
+    for picture in made:
+        if picture.index in gone:
+            picture.forget()
+    for index, decision in denied.items():
+        await _preserve(record, decision, _judged_at(record, index))
+
+
+async def dispose_of_given(record: Record, decision: Decision) -> None:
+    """Treat the pictures that a denied request brought as its decision says."""
+    accepted = record.entry("accepted")
+    given = [ref for ref in accepted.payloads.values() if ref.kind == "bytes"]
+    if not given:
+        return
+    if decision.stage != "image":
+        _tell(record, decision, "a given picture")
+    if _handling(decision).pictures == DESTROY:
+        await _destroy(record, given)
+    await _preserve(record, decision, record.entries[-1].time)
+
+
+def _handling(decision: Decision) -> Handling:
+    assert decision.handling is not None
+    return decision.handling
+
+
+def _refs(record: Record, images: set[int]) -> list[PayloadRef]:
+    """Give the payloads that hold these images, or tell what they show."""
+    names = {f"image-{index}" for index in images}
+    made = [ref for entry in record.all("produced") for name, ref in entry.payloads.items() if name in names]
+    judged = (entry for entry in record.all("judged", stage="image") if entry.data["image"] in images)
+    return made + [entry.payloads[SEEN] for entry in judged if SEEN in entry.payloads]
+
+
+async def _destroy(record: Record, refs: list[PayloadRef]) -> None:
+    """Destroy payloads; under a hold they stay, and a warning says so."""
+    if not refs:
+        return
+    await record.settle()
+    done = await asyncio.to_thread(record.log.discard, record.id, refs, reason=_DESTROYED)
+    if done.holds:
+        held = ", ".join(hold.what for hold in done.holds)
+        record.memory.setdefault("warnings", []).append(f"denied pictures were not destroyed: {held}")
+
+
+async def _preserve(record: Record, decision: Decision, since: str) -> None:
+    """Hold a record against every erasure, once, until its handling's days are over."""
+    handling = _handling(decision)
+    if handling.pictures != PRESERVE or handling.days is None:
+        return
+    until = datetime.fromisoformat(since) + timedelta(days=handling.days)
+    await record.settle()
+    await asyncio.to_thread(_hold, record, _PRESERVED + handling.name, f"{until:%Y-%m-%dT%H:%M:%S.%f}Z")
+
+
+def _hold(record: Record, reason: str, until: str) -> None:
+    standing = (hold for hold in record.log.holds() if hold.released is None)
+    if not any((hold.record, hold.reason, hold.until) == (record.id, reason, until) for hold in standing):
+        record.log.hold(record=record.id, reason=reason, until=until)
+
+
+def _judged_at(record: Record, image: int) -> str:
+    return record.entry("judged", stage="image", image=image).time
+
+
+def _tell(record: Record, decision: Decision, what: str) -> None:
+    """Say it in the operator's log where somebody has to be told; ids and the pack's own words, nothing of the request.
+
+    Nobody is written to yet: a duty `notify` will.
+    """
+    handling = _handling(decision)
+    if handling.tell:
+        rules = ", ".join(f"{hit.pack}/{hit.rule}" for hit in decision.deciding)
+        _LOG.critical("Record %s, %s: denied by %s. %s", record.id, what, rules, handling.told)
