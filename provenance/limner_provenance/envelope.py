@@ -70,8 +70,15 @@ class Opened:
         return commit(self.name, self.salt, self.committed)
 
     def value(self) -> Any:
-        """Give the JSON value, or the bytes."""
-        return self.body if self.kind == "bytes" else json.loads(self.body)
+        """Give the JSON value, or the bytes.
+
+        Raises:
+            PayloadCorrupt: it is to be JSON and is none, as only somebody with the data key can make it.
+        """
+        try:
+            return self.body if self.kind == "bytes" else json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise PayloadCorrupt("A payload opens, but holds no JSON.") from None
 
 
 def bytes_facts(data: bytes) -> dict[str, Any]:
@@ -159,8 +166,9 @@ def _read_inner(inner: bytes) -> Opened:
     try:
         head = read_canonical(inner[4:stop])
         name, salt, kind = head["name"], bytes.fromhex(head["salt"]), head["kind"]
+        name.encode("ascii")
         body = inner[stop:]
         committed = canonical(bytes_facts(body)) if kind == "bytes" else body.decode()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise PayloadCorrupt("A payload opens, but its inside is not in Limner's format.") from None
     return Opened(name, salt, kind, body, committed)

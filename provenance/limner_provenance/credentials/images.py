@@ -7,6 +7,7 @@ apart from a tampered image before C2PA sees it. Must not know manifests.
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -19,6 +20,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REMEDY = "Give the complete original file, as it was saved or downloaded."
 # A real file has some hundreds of chunks; more are a way to keep a reader busy.
 _MOST_PARTS = 100_000
+_FILL = re.compile(rb"\xff+(?=\xff)")  # any number of FF may stand before a marker's own
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -124,10 +126,10 @@ def _png_chunks(data: bytes) -> Iterator[Part]:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[Part]:
-    position = 2
+    position, bare = 2, 0
     while True:
-        while data[position : position + 2] == b"\xff\xff":  # fill bytes
-            position += 1
+        fill = _FILL.match(data, position)
+        position = fill.end() if fill else position
         _require(position + 2 <= len(data), "JPEG", "the end marker (EOI)", len(data))
         _require(data[position] == 0xFF, "JPEG", "a marker", position)
         kind = data[position : position + 2]
@@ -135,7 +137,8 @@ def _jpeg_segments(data: bytes) -> Iterator[Part]:
             yield Part(kind, position, position + 2, 0)
             return
         if kind[1] == 0x01 or 0xD0 <= kind[1] <= 0xD8:  # markers without a length
-            position += 2
+            position, bare = position + 2, bare + 1
+            _require(bare <= _MOST_PARTS, "JPEG", f"a segment within {_MOST_PARTS:,} markers", position)
             continue
         _require(position + 4 <= len(data), "JPEG", "a segment length", len(data))
         length = max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner_provenance import merkle
+from limner_provenance import merkle, verify_evidence
 
 # The test vectors published with the certificate-transparency reference implementation.
 LEAVES = [
@@ -52,15 +52,62 @@ def test_rfc_6962_vectors() -> None:
     assert merkle.root_of([]) == merkle.EMPTY_ROOT
 
 
-def test_rfc_6962_inclusion_vector() -> None:
-    """The published audit path of leaf 0 of 8 comes out."""
-    hashes = [merkle.leaf_hash(leaf) for leaf in LEAVES]
-    path = merkle.inclusion_proof(0, 8, tree(hashes))
-    assert [digest.hex() for digest in path] == [
+# The published hashes of all full subtrees of the eight leaves, level by level.
+NODES = [
+    [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "0298d122906dcfc10892cb53a73992fc5b9f493ea4c9badb27b791b4127a7fe7",
+        "07506a85fd9dd2f120eb694f86011e5bb4662e5c415a62917033d4a9624487e7",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        "4271a26be0d8a84f0bd54c8c302e7cb3a3b5d1fa6780a40bcce2873477dab658",
+        "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f",
+        "46f6ffadd3d06a09ff3c5860d2755c8b9819db7df44251788c7d8e3180de8eb1",
+    ],
+    [
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
         "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+    ],
+    [
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
         "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
-    ]
+    ],
+    ["5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"],
+]
+# The published audit paths: leaf, size, and the path as (level, position) in `NODES`.
+PATHS = [
+    (0, 1, []),
+    (0, 2, [(0, 1)]),
+    (1, 2, [(0, 0)]),
+    (2, 3, [(1, 0)]),
+    (1, 5, [(0, 0), (1, 1), (0, 4)]),
+    (0, 8, [(0, 1), (1, 1), (2, 1)]),
+    (5, 8, [(0, 4), (1, 3), (2, 0)]),
+]
+
+
+def test_rfc_6962_node_vectors() -> None:
+    """Leaf and node hashes are the published ones, and a tile's root follows from its hashes."""
+    level = [merkle.leaf_hash(leaf) for leaf in LEAVES]
+    for published in NODES:
+        assert [digest.hex() for digest in level] == published
+        level = [merkle.node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+
+
+@pytest.mark.parametrize(("index", "size", "places"), PATHS)
+def test_rfc_6962_inclusion_vectors(index: int, size: int, places: list[tuple[int, int]]) -> None:
+    """The published audit paths come out, and both our verifiers accept them and no other root."""
+    hashes = [merkle.leaf_hash(leaf) for leaf in LEAVES]
+    published = [bytes.fromhex(NODES[level][position]) for level, position in places]
+    assert merkle.inclusion_proof(index, size, tree(hashes)) == published
+    root = bytes.fromhex(ROOTS[size - 1])
+    assert merkle.check_inclusion(hashes[index], index, size, published, root)
+    assert not merkle.check_inclusion(hashes[index], index, size, published, hashes[index - 1])
+    climbed = verify_evidence.climb(index, size - 1, b"".join(published), hashes[index])
+    assert climbed is not None
+    assert climbed[0] == root
 
 
 def subproof(old: int, hashes: Sequence[bytes], whole: bool) -> list[bytes]:
@@ -108,9 +155,15 @@ def subproof(old: int, hashes: Sequence[bytes], whole: bool) -> list[bytes]:
     ],
 )
 def test_rfc_6962_consistency_vectors(old: int, new: int, path: list[str]) -> None:
-    """The published consistency proofs come out."""
+    """The published consistency proofs come out, and both our verifiers accept them and no other root."""
     hashes = [merkle.leaf_hash(leaf) for leaf in LEAVES]
-    assert [digest.hex() for digest in merkle.consistency_proof(old, new, tree(hashes))] == path
+    proof = merkle.consistency_proof(old, new, tree(hashes))
+    assert [digest.hex() for digest in proof] == path
+    before, after = (bytes.fromhex(ROOTS[size - 1]) for size in (old, new))
+    assert merkle.check_consistency(old, new, before, after, proof)
+    assert verify_evidence.grew((old, before), (new, after), b"".join(proof))
+    assert not merkle.check_consistency(old, new, hashes[5], after, proof)
+    assert not verify_evidence.grew((old, hashes[5]), (new, after), b"".join(proof))
 
 
 @given(st.integers(1, 60).flatmap(lambda new: st.tuples(st.integers(1, new), st.just(new))))
@@ -166,7 +219,7 @@ def test_consistency_holds_and_finds_a_rewritten_past(pair: tuple[int, int]) -> 
         assert not merkle.check_consistency(old, new, old_root, new_root, proof[:-1])
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 31])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33])
 def test_agrees_with_pymerkle(size: int) -> None:
     """Roots and proofs are those of an independent implementation, which accepts ours."""
     other = pymerkle.InmemoryTree(algorithm="sha256")
@@ -185,6 +238,27 @@ def test_agrees_with_pymerkle(size: int) -> None:
     for old in range(1, size):
         theirs = other.prove_consistency(old, size)
         theirs.verify(merkle.root_of(hashes[:old]), root)
+
+
+@given(
+    st.integers(1, 80).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1))),
+    st.integers(1, 80),
+)
+def test_the_stand_alone_verifier_agrees(pair: tuple[int, int], old: int) -> None:
+    """verify_evidence.py's own arithmetic accepts the log's proofs, and refuses them cut, longer or reversed."""
+    size, index = pair
+    old = min(old, size)
+    hashes = [merkle.leaf_hash(bytes([number])) for number in range(size)]
+    root, before = definition(hashes), definition(hashes[:old])
+    path = merkle.inclusion_proof(index, size, tree(hashes))
+    grown = merkle.consistency_proof(old, size, tree(hashes))
+    for proof in (path, path[:-1], path[::-1], [*path, root]):
+        climbed = verify_evidence.climb(index, size - 1, b"".join(proof), hashes[index])
+        says = climbed is not None and climbed[0] == root
+        assert says == merkle.check_inclusion(hashes[index], index, size, proof, root)
+    for proof in (grown, grown[:-1], grown[::-1], [*grown, root]):
+        says = verify_evidence.grew((old, before), (size, root), b"".join(proof))
+        assert says == merkle.check_consistency(old, size, before, root, proof)
 
 
 @given(st.integers(-2, 9), st.integers(-2, 9), st.lists(st.binary(min_size=32, max_size=32), max_size=5))
