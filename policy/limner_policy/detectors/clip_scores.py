@@ -75,6 +75,8 @@ class Aims:
         """
         import numpy as np
 
+        if not self.each:
+            return []
         likeness = vectors.astype(np.float64) @ self._prompts.T
         return [
             max(_score(one, float(margin)) for margin in _margins(likeness, bounds))

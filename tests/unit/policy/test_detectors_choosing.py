@@ -66,7 +66,9 @@ def test_a_detector_of_lists_gets_the_lists_that_rules_name(pack: Any) -> None:
 
 def test_only_detectors_of_rules_in_force_are_made(pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No rule at that stage, a rule that is off, or one that begins later: no detector, and nothing is loaded."""
-    monkeypatch.setattr(choosing, "load_detectors", lambda names: (_ for _ in names if pytest.fail(f"made {names}")))
+    monkeypatch.setattr(
+        choosing, "load_detectors", lambda names, **_: (_ for _ in names if pytest.fail(f"made {names}"))
+    )
     for one in (
         pack("{terms: {any_of: [sword]}}"),
         pack(near("works"), more="mode: off"),
@@ -120,7 +122,7 @@ def test_a_category_that_a_detector_has_not_is_told(pack: Any, monkeypatch: pyte
             return []
 
     offered: tuple[Detector, ...] = (Bright(),)
-    monkeypatch.setattr(choosing, "load_detectors", lambda names: offered)
+    monkeypatch.setattr(choosing, "load_detectors", lambda names, **_: offered)
     with pytest.raises(
         DetectorError, match=r"house/H-1 asks detector 'bright' for the category 'brite'\. It knows: bright"
     ):
@@ -182,7 +184,7 @@ def test_a_given_picture_is_judged_by_the_rules_of_pictures(pack: Any) -> None:
             "image": 1,
             "of": "input",
             "threshold": "0.750000",
-                "comparison": "reached",
+            "comparison": "reached",
         }
     ]
     assert judge(packs, given(score("0.749999"))).verdict is Verdict.ALLOW
