@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from rich.markup import escape
 from limner.cli.output import emit_json, err, out, paint, plain, table
 
 if TYPE_CHECKING:
+    from limner_policy.verdicts import Looked
     from limner.result import Attempt, GeneratedImage, ImageResult, PlannedCandidate
     from limner_providers.base import Cost
     from limner_providers.capabilities import Adaptation
@@ -131,6 +132,8 @@ def show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
         console.print(f"{escape(plain(str(file)))}  [dim]{image.width}x{image.height}{seed}[/dim]")
     for image in result.withheld:
         console.print(f"image {image.index + 1} withheld: {'; '.join(image.decision.reasons)}", markup=False)
+        if image.decision.handling:
+            console.print(f"  {plain(image.decision.handling.told)}", markup=False)
     cost = "" if result.cost is None else f" · {result.cost.amount} {result.cost.currency}"
     console.print(
         f"policy {paint(result.decision.verdict.value)} · {escape(plain(f'{result.provider}/{result.model}'))}{cost}"
@@ -156,6 +159,7 @@ def _explain(result: ImageResult) -> None:
     columns = ("call", "provider", "model", "pictures", "outcome", "cost", "time")
     out().print(table("Attempts", columns, map(_attempt, result.attempts)))
     _rules(result)
+    _measured(result)
 
 
 def _adapted(candidate: PlannedCandidate) -> str:
@@ -170,6 +174,33 @@ def _attempt(attempt: Attempt) -> tuple[object, ...]:
     outcome = f"{attempt.error}: {attempt.message}" if attempt.error else "pictures"
     pictures = f"{attempt.images} of {attempt.n}"
     return attempt.number, attempt.provider, attempt.model, pictures, outcome, cost, time
+
+
+def _measured(result: ImageResult) -> None:
+    """Show every score, each beside the thresholds that rules held it against."""
+    decided = [("request", result.decision)] if result.decision.stage == "request" else []
+    decided += [(f"image {i.index + 1}", i.decision) for i in (*result.images, *result.withheld)]
+    rows = [
+        (
+            where if one.of == "output" else f"given picture {one.image + 1}",
+            f"{one.detector}/{one.category}",
+            one.version,
+            one.score or f"unknown: {one.reason}",
+            _against([look for look in decision.looked if look.use.evidence == one]),
+        )
+        for where, decision in decided
+        for one in decision.evidence
+    ]
+    if rows:
+        out().print(table("What detectors measured", ("on", "what", "version", "score", "threshold and rule"), rows))
+
+
+def _against(looked: Sequence[Looked]) -> str:
+    told = []
+    for look in looked:
+        band = f", review from {look.use.review_from}" if look.use.review_from else ""
+        told.append(f"{look.use.comparison} {look.use.threshold}{band}  {look.pack}/{look.rule}")
+    return "; ".join(told) or "no rule asks for it"
 
 
 def _rules(result: ImageResult) -> None:

@@ -94,8 +94,9 @@ class Explained:
         no_policy: No pack, or no rule, was in force.
         packs: The packs that took part.
         duties: What the decision asks for.
-        measured: Detectors' evidence in the recorded input, whether a rule used it or not.
+        measured: Detectors' evidence in the recorded input, with the rules that held it against a threshold, if any.
         reasons: Each rule that held or could not be decided, the most severe first.
+        handling: What becomes of the pictures of a denial; None where nothing is denied, or nothing was said then.
     """
 
     judged: str
@@ -110,6 +111,7 @@ class Explained:
     duties: tuple[str, ...]
     measured: tuple[Mapping[str, Any], ...]
     reasons: tuple[Reason, ...]
+    handling: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,22 @@ def explained_input(packs: Sequence[Pack], given: PolicyInput) -> Explained:
         no_policy=bool(leaf.get("no_policy")),
         packs=tuple(leaf["packs"]),
         duties=tuple(_duty(duty) for duty in leaf["duties"]),
-        measured=tuple(found.model_dump(mode="json") for found in given.evidence),
+        measured=_measured(leaf, given),
         reasons=tuple(_reason(hit, leaf["verdict"], packs, given) for hit in leaf["hits"]),
+        handling=leaf.get("handling"),
+    )
+
+
+def _measured(leaf: Mapping[str, Any], given: PolicyInput | None) -> tuple[Mapping[str, Any], ...]:
+    """Give every evidence with the rules that held it against a threshold, from the decision, else from the input."""
+    from limner_policy.types import Evidence
+
+    weighed = leaf.get("evidence", ())
+    if not weighed:
+        return tuple(found.model_dump(mode="json") for found in given.evidence) if given else ()
+    plain = (Evidence.model_validate({k: v for k, v in one.items() if k != "rules"}) for one in weighed)
+    return tuple(
+        one.model_dump(mode="json") | {"rules": held["rules"]} for one, held in zip(plain, weighed, strict=True)
     )
 
 
@@ -221,8 +237,9 @@ def _explained(
         no_policy=bool(leaf.get("no_policy")),
         packs=tuple(leaf.get("packs", judgement.packs)),
         duties=tuple(_duty(duty) for duty in leaf.get("duties", ())),
-        measured=tuple(found.model_dump(mode="json") for found in opened.evidence) if opened else (),
+        measured=_measured(leaf, opened),
         reasons=tuple(_reason(hit, leaf["verdict"], known, opened) for hit in hits),
+        handling=leaf.get("handling"),
     )
 
 

@@ -115,7 +115,9 @@ def _remarks(judgement: Explained, *, recorded: bool) -> Iterator[str]:
     if judgement.duties:
         yield "duties " + ", ".join(judgement.duties)
     for found in judgement.measured:
-        yield f"measured {_score(found)}"
+        yield f"measured {_score(found)}" + _held_against(found.get("rules", ()))
+    if judgement.handling:
+        yield f"pictures {_handling(judgement.handling)}"
     if judgement.verdict is not None and not judgement.reasons and judgement.packs:
         yield "No rule objects."
 
@@ -160,8 +162,23 @@ def _place(place: Place) -> str:
     return f"{where}: {before}»{text}«{after}"
 
 
+def _held_against(rules: Iterable[Mapping[str, Any]]) -> str:
+    held = [f"{rule['comparison']} {rule['threshold']} in {rule['pack']}/{rule['rule']}" for rule in rules]
+    return f" ({'; '.join(held)})" if held else " (no rule asks for it)"
+
+
+def _handling(handling: Mapping[str, Any]) -> str:
+    what = {"destroy": "are not kept", "keep": "are kept", "preserve": "are preserved and held against erasure"}
+    days = f" for {handling['days']} days" if "days" in handling else ""
+    sent = ", and sent on to nobody" if "send_on" in handling else ""
+    tell = f"; tell {handling['tell']}" if "tell" in handling else ""
+    return f"{what[handling['pictures']]}{days}{sent}{tell} ({', '.join(handling['names'])})"
+
+
 def _evidence(used: Mapping[str, Any]) -> str:
-    return f"{_score(used)}, threshold {used['threshold']}"
+    band = f", a person decides from {used['review_from']}" if "review_from" in used else ""
+    outcome = f": {used['comparison']}" if "comparison" in used else ""
+    return f"{_score(used)}, threshold {used['threshold']}{band}{outcome}"
 
 
 def _score(evidence: Mapping[str, Any]) -> str:
