@@ -165,7 +165,7 @@ class Postgres(_Opening):
         """Run it in the session role that fires no trigger."""
         with self.session(state, keys=keys) as session:
             session.execute("SET session_replication_role = replica")
-            cursor = session.execute(statement.replace("?", "%s"), parameters)
+            cursor = session.execute(statement.replace("?", "%s"), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def save(self, state: Path, *, keys: bool = False) -> Callable[[], None]:
@@ -179,9 +179,9 @@ class Postgres(_Opening):
 
         def restore() -> None:
             with self.session(state, keys=keys) as session, session.transaction():
-                session.execute("SET session_replication_role = replica")
+                session.execute("SET LOCAL session_replication_role = replica")
                 for table, columns in names.items():
-                    session.execute(f"DELETE FROM {table}")
+                    session.execute(f"TRUNCATE {table}")
                     session.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {kept}.{table}")
 
         return restore
