@@ -1,4 +1,4 @@
-"""The command line: ``python -m limner_starter data | train | evaluate | reference``."""
+"""The command line: ``python -m limner_starter data | train | evaluate | reference | clip``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from limner_starter.clip_commands import app as clip
 from limner_starter.errors import StarterError
 from limner_starter.recipe import SMOKE, Recipe
 from limner_starter.workspace import Workspace
@@ -18,6 +19,7 @@ from limner_starter.workspace import Workspace
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trains and measures the starter model.")
+app.add_typer(clip, name="clip")
 console = Console(stderr=True)
 
 Output = Annotated[Path, typer.Option(help="Work folder: pictures, checkpoints, the model.")]
