@@ -37,7 +37,7 @@ class PictureSet:
         name: Its name in the figures.
         pictures: ``float32 [N, 3, 64, 64]`` in 0 … 1.
         names: ``int64 [N]``, which name each is of.
-        role: ``calibration``, ``report``, or ``split``: one half of the names serves calibration, the other is reported.
+        role: ``calibration``, ``report``, or ``split``: one half of the names for each.
     """
 
     name: str
