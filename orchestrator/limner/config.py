@@ -30,7 +30,7 @@ _CREDENTIAL = re.compile(r"(?i)(authorization|cookie|key|token|secret|password|c
 """Headers and query parameters that carry a secret, by the end of their names."""
 _URL_PASSWORD = re.compile(r"(?<=:)\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?=@)")
 """A variable that stands for the password of an address."""
-_CLEAR_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{[A-Za-z_][A-Za-z0-9_]*\}@)[^@]|[?&](ssl)?password=(?!\$\{)")
+_CLEAR_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{[A-Za-z_][A-Za-z0-9_]*\}@)[^@]+@|[?&](ssl)?password=(?!\$\{)")
 """An address of a database with a password in clear text."""
 
 
@@ -103,7 +103,7 @@ class AssetsSection(_Section):
 
 
 class SignerSection(BaseModel):
-    """A signer of somebody else, by the entry point `limner.signers`: its kind, and the settings that it checks itself."""
+    """A third party's signer, by the entry point `limner.signers`: its kind, and the settings that it checks itself."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

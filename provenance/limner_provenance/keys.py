@@ -20,6 +20,7 @@ from limner_provenance.databases import Database, write_again
 from limner_provenance.envelope import KEY_BYTES, DataKey
 from limner_provenance.errors import KeyUnavailable
 from limner_provenance.files import read_private, write_private
+from limner_provenance.schema import insert
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -157,7 +158,7 @@ class KeyStore:
             ids = [row["id"] for row in rows]
             stored = set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids)))) if again else set()
             if left := [row for row in rows if row["id"] not in stored]:
-                connection.execute(table.insert(), left)
+                insert(connection, table, left)
 
         write_again(self._database, work)
         with self._lock:

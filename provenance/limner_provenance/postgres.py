@@ -36,6 +36,7 @@ SELECT set_config('search_path', %(path)s, false), set_config('lock_timeout', %(
        set_config('idle_in_transaction_session_timeout', %(idle)s, false), set_config('statement_timeout', '0', false),
        set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = 'remote_apply'
                                              THEN 'remote_apply' ELSE 'on' END, false),
+       (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %(schema)s),
        current_setting('fsync'), current_setting('full_page_writes')
 """
 
@@ -107,6 +108,7 @@ class Database:
 
         # What the system calls by a name is its own, whatever else is called so; a temporary table hides nothing.
         wanted = {
+            "schema": self.schema,
             "path": f'pg_catalog, "{self.schema}", pg_temp',
             "lock": str(round(LOCK_SECONDS * 1000)),
             "idle": str(round(IDLE_SECONDS * 1000)) if writing else "0",
@@ -114,6 +116,10 @@ class Database:
         row = connection.execute(_SETTINGS, wanted).fetchone()
         connection.commit()
         assert row is not None
+        if row[-3] is False:
+            # The server would only say that there is no such table.
+            message = f"The role of {self.name} may not look into this schema."
+            raise DatabaseUnavailable(message, remedy="Its owner can allow that: `limner audit roles`.")
         for setting, value in zip(("fsync", "full_page_writes"), row[-2:], strict=True):
             if writing and value != "on":
                 message = f"The server of {self.name} runs with {setting}={value} and can lose what it committed."

@@ -6,7 +6,7 @@ alembic is imported by `migrate.py` alone: opening a database must be quick.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance import ddl, postgres_schema
@@ -14,7 +14,7 @@ from limner_provenance.errors import DatabaseVersion
 from limner_provenance.sqlite import rows
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Insert, Table
 
     from limner_provenance.databases import Database
 
@@ -46,6 +46,19 @@ def is_postgres(connection: Connection) -> bool:
 def _run(connection: Connection, statements: Iterable[str]) -> None:
     for statement in statements:
         connection.exec_driver_sql(statement)
+
+
+def insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns; the statement is kept, since building it again costs as much as running it."""
+    if is_postgres(connection):
+        postgres_schema.insert(connection, table.name, rows)
+    else:
+        connection.execute(_inserting(table), rows)
+
+
+@functools.cache
+def _inserting(table: Table) -> Insert:
+    return table.insert()
 
 
 def create_keys(database: Database) -> None:

@@ -80,6 +80,18 @@ def load_tree(connection: Connection, size: int, edge: bytes) -> GrowingTree:
         raise LogCorrupt(f"The checkpoint of size {size} has a wrong edge: {error}.") from None
 
 
+def extend_tree(connection: Connection, tree: GrowingTree, size: int) -> GrowingTree:
+    """Grow a tree that was the log's to `size` by what others wrote since, which is less than loading it anew.
+
+    Raises:
+        LogCorrupt: rows are missing.
+    """
+    for digest in _nodes(connection, 0, tree.size, size):
+        tree.append(digest)
+    tree.new_tiles = []  # who wrote the entries wrote these too
+    return tree
+
+
 def _nodes(connection: Connection, level: int, start: int, stop: int) -> list[bytes]:
     """Give the nodes `start … stop - 1` of a tile level: leaf hashes at level 0, roots of the tiles below otherwise."""
     if level == 0:

@@ -17,16 +17,27 @@ providers:
   local: {kind: diffusers, model: starter}   # or a folder, a .safetensors file, a cached hub id
 routing: {strategy: priority, order: [local]}
 policy: [policy/general.policy.yaml]
-audit: {url: "sqlite:///.limner/audit.db"}
-keys: {url: "sqlite:///.limner/keys.db"}     # data keys, apart from the audit database; back both up, apart
+audit: {url: "AUDIT"}
+keys: {url: "KEYS"}     # data keys, apart from the audit database; back both up, apart
 assets: {url: "file://.limner/assets"}
 environment: development                     # production refuses the test provider and the development certificate
 """
+
+_AUDIT = "sqlite:///.limner/audit.db"
+_KEYS = "sqlite:///.limner/keys.db"
 
 
 def init(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to set up.")] = Path(),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep log and data keys in PostgreSQL, e.g. postgresql+psycopg://USER@HOST/DATABASE; the password "
+            "comes from PGPASSWORD or a password file. Without it both are files in .limner/.",
+            metavar="URL",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write limner.yaml, a copy of the general policy, the audit log and keys; print the log's key."""
@@ -42,10 +53,11 @@ def init(
             raise ConfigInvalid(
                 f"{path} exists already and is left as it is.", remedy="Remove it first, or work with it."
             )
+    text = _config(database)
     had_folder = policy.parent.exists()
     try:
         policy.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(_CONFIG, encoding="utf-8")
+        config.write_text(text, encoding="utf-8")
         policy.write_bytes(embedded_pack().read_bytes())
     except OSError as error:
         from limner.errors import StorageUnavailable
@@ -66,13 +78,25 @@ def init(
         return
     console = out()
     console.print(f"wrote {config} and {policy}")
-    console.print(
-        "made the audit log and its keys in .limner/ (a development signing certificate follows on first use)"
-    )
+    place = "the audit log and its keys in .limner/" if database is None else "the audit log, and its key in .limner/"
+    console.print(f"made {place} (a development signing certificate follows on first use)")
     console.print(
         "The log's key; whoever shall verify later should get it from you, today, by another way than the files:"
     )
     console.print(f"  {key}", soft_wrap=True)
+
+
+def _config(database: str | None) -> str:
+    """Give the text of the configuration; log and data keys have a schema each where they share a server."""
+    from limner.errors import ConfigInvalid
+
+    audit, keys = (database, database) if database else (_AUDIT, _KEYS)
+    if database is not None and (not database.startswith("postgres") or set('"\\\n') & set(database)):
+        raise ConfigInvalid(
+            "--database is no address of a PostgreSQL database.",
+            remedy="Write postgresql+psycopg://USER@HOST/DATABASE.",
+        )
+    return _CONFIG.replace("AUDIT", audit).replace("KEYS", keys)
 
 
 def _undo(*files: Path, folder: bool) -> None:
