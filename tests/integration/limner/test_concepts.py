@@ -5,6 +5,7 @@ The model is a small one of open_clip with numbers by chance, so that scores are
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner import Limner
 from limner.config import Config
@@ -168,24 +170,35 @@ def test_a_replay_with_another_model_says_so(house: House, tmp_path: Path) -> No
     assert [(change.kind, change.unknown) for change in found.changes] == [("allow→review", True)]
 
 
-def test_a_given_picture_is_looked_at_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The concept of a given picture denies before anything is sent; its vectors stand beside that judgement."""
-    monkeypatch.setattr(TestProvider, "generate", lambda *_, **__: pytest.fail("the engine was asked"))
-    config = house("1", "[a dagger]", "0")
-    import io
-
-    from PIL import Image
-
+def given() -> bytes:
+    """A picture that is twice as wide as high."""
     file = io.BytesIO()
     Image.new("RGB", (96, 48), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_given_picture_is_looked_at_too(house: House) -> None:
+    """What was seen in a picture that a request brings stands beside the judgement of that request."""
+    config = house()
+    with Limner.open(config) as limner:
+        result = limner.edit(given(), "a red apple", seed=7)
+    with open_log(config) as log:
+        judged = Record.load(log, result.record_id).entry("judged", stage="request")
+        (kept,) = (Embedding.from_json(one) for one in log.payload(judged.payloads["embeddings"]))
+    assert (kept.of, kept.image, kept.vectors.shape) == ("input", 0, (2, 16))
+
+
+def test_what_was_seen_in_a_denied_picture_is_not_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A given picture is denied before anything is sent, and its vectors tell what it shows: only its score stays."""
+    monkeypatch.setattr(TestProvider, "generate", lambda *_, **__: pytest.fail("the engine was asked"))
+    config = house("1", "[a dagger]", "0")
     with Limner.open(config) as limner, pytest.raises(PolicyDenied) as refused:
-        limner.edit(file.getvalue(), "a red apple", seed=7)
+        limner.edit(given(), "a red apple", seed=7)
     (hit,) = refused.value.decision.deciding
     assert hit.evidence[0].evidence.of == "input"
     with open_log(config) as log:
         judged = Record.load(log, str(refused.value.record_id)).entry("judged", stage="request")
-        (kept,) = (Embedding.from_json(one) for one in log.payload(judged.payloads["embeddings"]))
-    assert (kept.of, kept.image, kept.vectors.shape) == ("input", 0, (2, 16))
+    assert "embeddings" not in judged.payloads
 
 
 def test_wrong_weights_are_told_before_anything_is_spent(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
