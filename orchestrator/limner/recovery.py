@@ -15,6 +15,7 @@ from limner.errors import EVERY
 from limner.fetching import fetch as fetch_result
 from limner.fetching import fetchable
 from limner.reading import open_log
+from limner.steps.disposing import dispose_of_overdue, overdue
 
 if TYPE_CHECKING:
     from limner.records import Record
@@ -31,6 +32,7 @@ _MEANS = {
     "unknown": "nobody knows what its engine did; the result may still be there",
     "produced": "the pictures are kept and not all judged and sealed yet",
     "sealed": "the pictures are sealed and were not handed out yet",
+    "denied": "the days for which policy keeps its denied pictures are over",
 }
 
 
@@ -66,6 +68,7 @@ def recover(
     with open_log(settings) as log:
         found = [_unfinished(state) for state in log.unfinished() if not state.waiting]
         found += [Unfinished(record, "unknown", _MEANS["unknown"]) for record in fetchable(settings, log) if fetch]
+        found += [Unfinished(record, "denied", _MEANS["denied"]) for record in overdue(log)]
     return _finish(settings, found, finish=finish, fetch=fetch) if (finish or fetch) and found else found
 
 
@@ -108,12 +111,20 @@ async def _outcome(one: Unfinished, runtime: Runtime, *, finish: bool, fetch: bo
 
     try:
         record = await asyncio.to_thread(Record.load, runtime.log, one.record)
+        if one.state == "denied":
+            return await _destroyed(record) if finish else ""
         said = await _fetched(record, runtime) if fetch else ""
         if record.find("produced") or (finish and one.state != "unknown"):
             said = await _finish_one(record, runtime)
         return said
     except Exception as error:  # noqa: BLE001 - said, record by record
         return f"not finished: {type(error).__name__}"
+
+
+async def _destroyed(record: Record) -> str:
+    with record.log.lock(record.id):
+        gone = await dispose_of_overdue(record)
+    return f"{gone} destroyed" if gone else "kept: a hold forbids it"
 
 
 async def _fetched(record: Record, runtime: Runtime) -> str:

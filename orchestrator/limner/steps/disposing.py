@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from limner_policy.handling import DESTROY, KEEP, PRESERVE
+from limner_provenance.entries import now
+from limner_provenance.errors import PayloadErased
 
 if TYPE_CHECKING:
     from limner.records import Record
     from limner.steps.pictures import Picture
     from limner_policy.handling import Handling
     from limner_policy.verdicts import Decision
-    from limner_provenance.entries import PayloadRef
+    from limner_provenance import AuditLog
+    from limner_provenance.entries import Entry, PayloadRef
 
 _LOG = logging.getLogger("limner.handling")
 
@@ -27,6 +30,7 @@ SEEN = "embeddings"
 """The payload of a judgement that tells what a picture shows."""
 
 _DESTROYED = "denied by policy: no picture is kept"
+_OVER = "denied by policy: the days for which its pictures were kept are over"
 _PRESERVED = "preserved for an authority under the policy's handling "
 
 
@@ -67,6 +71,49 @@ async def dispose_of_given(record: Record, decision: Decision) -> None:
     if _handling(decision).pictures == DESTROY:
         await _destroy(record, given)
     await _preserve(record, decision, record.entries[-1].time)
+
+
+def overdue(log: AuditLog) -> Iterator[str]:
+    """Name the records that still hold denied pictures whose days are over; looks at every judgement of the log."""
+    found = {str(entry.record) for entry in log.entries(steps=["judged"]) if _is_over(entry)}
+    for name in sorted(found):
+        record = log.record(name)
+        if any(_is_there(log, ref) for ref in _over(record)):
+            yield name
+
+
+async def dispose_of_overdue(record: Record) -> int:
+    """Destroy a record's denied pictures that were kept, and whose days are over; say how many payloads went."""
+    done = await asyncio.to_thread(record.log.discard, record.id, _over(record.entries), reason=_OVER)
+    return 0 if done.holds else len(done.payloads)
+
+
+def _is_over(entry: Entry) -> bool:
+    """Say whether a judgement denied, let its pictures be kept for some days, and these are over."""
+    handling = entry.data.get("handling", {})
+    if handling.get("pictures") != KEEP:
+        return False
+    until = datetime.fromisoformat(entry.time) + timedelta(days=handling["days"])
+    return until <= datetime.fromisoformat(now())
+
+
+def _over(entries: Sequence[Entry]) -> list[PayloadRef]:
+    """Give the payloads of a record that have to go: denied images, and what a denied request brought."""
+    judged = [entry for entry in entries if entry.step == "judged" and _is_over(entry)]
+    names = {f"image-{entry.data['image']}" for entry in judged if "image" in entry.data}
+    found = [ref for e in entries if e.step == "produced" for name, ref in e.payloads.items() if name in names]
+    found += [entry.payloads[SEEN] for entry in judged if SEEN in entry.payloads]
+    if judged and any(entry.step == "denied" for entry in entries):
+        found += [ref for e in entries if e.step == "accepted" for ref in e.payloads.values() if ref.kind == "bytes"]
+    return found
+
+
+def _is_there(log: AuditLog, ref: PayloadRef) -> bool:
+    try:
+        log.payload_facts(ref) if ref.kind == "bytes" else log.salt(ref)
+    except PayloadErased:
+        return False
+    return True
 
 
 def _handling(decision: Decision) -> Handling:

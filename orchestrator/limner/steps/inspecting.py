@@ -6,12 +6,13 @@ Detectors run in a worker thread. Knows pixels, files and evidence, no rule and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from limner.steps.asking import asked
 from limner_policy.detectors import credentials
-from limner_policy.detectors.running import Inspection, inspect_pictures
+from limner_policy.detectors.running import Inspection
+from limner_policy.detectors.sending import Stop, inspect_in_turn
 from limner_policy.engine import required_detectors
 from limner_policy.types import Evidence
 
@@ -26,30 +27,35 @@ EMBEDDINGS: Final = "embeddings"
 NOTHING: Final = Inspection(())
 
 
-async def of_made(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[Inspection]:
+async def of_made(record: Record, runtime: Runtime, images: Sequence[Any], stop: Stop) -> list[Inspection]:
     """Give what came of looking at pictures that an engine made, each with the evidence of given credentials.
 
     Args:
         record: The record, its request recalled.
         runtime: What is open.
         images: uint8 arrays of shape (height, width, 3), RGB.
+        stop: Says of an image by its place, and what was found in it, that it may not be sent to a detector elsewhere.
     """
-    found = await _run(record, runtime, images)
+    found = await _run(record, runtime, images, stop)
     origin = await _credentials(record, runtime) or ()
     return [one._replace(evidence=(*one.evidence, *origin)) for one in found]
 
 
-async def of_given(record: Record, runtime: Runtime) -> Inspection:
+async def of_given(record: Record, runtime: Runtime, stop: Callable[[tuple[Evidence, ...]], bool]) -> Inspection:
     """Give what came of looking at the pictures that the request brings; `image` counts them as `inputs()` names them.
 
     A picture with transparent parts is looked at twice: as it is seen on white, and with what is hidden under them,
-    which an engine may well use.
+    which an engine may well use. `stop` says of what was found in them that none may be sent to a detector elsewhere.
     """
     inputs = list(asked(record).request.inputs().values())
     if not inputs or not required_detectors(runtime.packs, _STAGE, record.entry("accepted").time):
         return NOTHING
     views = await asyncio.to_thread(lambda: [view for view in enumerate(inputs) for view in _views(*view)])
-    found = await _run(record, runtime, [pixels for _, pixels in views])
+
+    def suspected(number: int, evidence: tuple[Evidence, ...]) -> bool:
+        return stop(tuple(one.model_copy(update={"image": views[number][0], "of": "input"}) for one in evidence))
+
+    found = await _run(record, runtime, [pixels for _, pixels in views], suspected)
     looks = list(zip((number for number, _ in views), found, strict=True))
     seen = [one.model_copy(update={"image": n, "of": "input"}) for n, look in looks for one in look.evidence]
     vectors = tuple(one.about(n, "input") for n, look in looks for one in look.embeddings)
@@ -64,9 +70,9 @@ def kept(found: Inspection) -> dict[str, Any]:
     return {EMBEDDINGS: [one.to_json() for one in found.embeddings]} if found.embeddings else {}
 
 
-async def _run(record: Record, runtime: Runtime, images: Sequence[Any]) -> list[Inspection]:
+async def _run(record: Record, runtime: Runtime, images: Sequence[Any], stop: Stop) -> list[Inspection]:
     detectors = runtime.detectors(_STAGE, record.entry("accepted").time)
-    return await asyncio.to_thread(inspect_pictures, detectors, images)
+    return await asyncio.to_thread(inspect_in_turn, detectors, images, stop)
 
 
 def _views(number: int, image: InputImage) -> Iterable[tuple[int, Any]]:

@@ -15,6 +15,7 @@ from limner.steps.calls import produced, sent
 from limner.steps.disposing import dispose_of_given, dispose_of_made, may_keep_what_was_seen
 from limner.steps.inspecting import NOTHING, kept, of_given, of_made
 from limner.steps.pictures import Picture, pictures
+from limner_policy.detectors.sending import forbids_sending, sends
 from limner_policy.engine import judge
 from limner_policy.types import CandidateFacts, ContextFacts, Evidence, PolicyInput, RequestFacts, Stage
 from limner_policy.verdicts import Decision, Verdict
@@ -66,7 +67,7 @@ async def judge_request(record: Record, runtime: Runtime) -> None:
     if decision.verdict is not Verdict.DENY:
         # What is refused for its words alone costs no detector anything.
         started = time.perf_counter_ns()
-        found = await of_given(record, runtime)
+        found = await of_given(record, runtime, lambda evidence: _may_not_leave(runtime, facts, evidence))
         if found.evidence:
             spent = {"detectors_us": (time.perf_counter_ns() - started) // 1000}
             facts = facts.model_copy(update={"evidence": found.evidence})
@@ -88,7 +89,12 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     if waiting:
         await recall(record)
         started = time.perf_counter_ns()
-        looked = await of_made(record, runtime, [p.pixels for p in waiting])
+
+        def stop(place: int, evidence: tuple[Evidence, ...]) -> bool:
+            facts = policy_input(record, "image", drawn_by(record, waiting[place]))
+            return _may_not_leave(runtime, facts, evidence)
+
+        looked = await of_made(record, runtime, [p.pixels for p in waiting], stop)
         spent = (time.perf_counter_ns() - started) // 1000
         for picture, found in zip(waiting, looked, strict=True):
             facts = policy_input(record, "image", drawn_by(record, picture), found.evidence)
@@ -103,6 +109,13 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
     if not any(d.allowed for d in decisions.values()):
         index = min(decisions, key=lambda i: decisions[i].verdict)
         await refuse(record, decisions[index], image=index)
+
+
+def _may_not_leave(runtime: Runtime, facts: PolicyInput, evidence: tuple[Evidence, ...]) -> bool:
+    """Say whether a picture may not be shown to a detector that sends it away, after what the others found."""
+    remote = (detector.name for detector in runtime.detectors("image", facts.instant) if sends(detector))
+    decision = judge(runtime.packs, facts.model_copy(update={"evidence": evidence}))
+    return forbids_sending(decision, remote)
 
 
 async def _dispose(record: Record) -> None:
