@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from audit import appends, leaf_data
+from audit import appends, leaf_data  # type: ignore[import-not-found]  # the file beside this one
 
 from limner_provenance import AuditLog
 from limner_provenance.audit import verify
