@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, LargeBinary, cast, func, select, type_coerce
+from sqlalchemy import Integer, LargeBinary, cast, func, literal, select, type_coerce
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
 from limner_provenance.canonical import read_canonical
 from limner_provenance.entries import MAX_ENTRY_BYTES, PayloadRef, check_shape
+from limner_provenance.schema import is_postgres
 from limner_provenance.states import label_of, misfit
 
 if TYPE_CHECKING:
@@ -83,26 +84,27 @@ class EntryCheck:
 def stored_entries(connection: Connection, report: AuditReport) -> Iterator[Sequence[Any]]:
     """Give index, bytes and whether they are stored as text of all entries, a thousand at a time; gaps are reported."""
     table = tables.entry
-    # A number, since SQLite's texts pass through Python one by one.
-    is_text = type_coerce(func.typeof(table.c.leaf) == "text", Integer)
-    query = select(table.c.idx, cast(table.c.leaf, LargeBinary), is_text).order_by(table.c.idx)
-    result = connection.execution_options(yield_per=CHUNK).execute(query)
+    # A number, since SQLite's texts pass through Python one by one. PostgreSQL's columns have one type, the schema's.
+    is_text = literal(1) if is_postgres(connection) else type_coerce(func.typeof(table.c.leaf) == "text", Integer)
+    leaf = func.convert_to(table.c.leaf, "UTF8") if is_postgres(connection) else cast(table.c.leaf, LargeBinary)
+    query = select(table.c.idx, leaf, is_text).order_by(table.c.idx)
     expected = 0
-    for rows in result.partitions(CHUNK):
-        for index, _, _ in rows:
-            if index != expected:
-                what = f"Entries are missing: after {expected - 1} comes {index}."
-                report.error(what, "entry", min(expected, index), "idx")
-                expected = index
-            expected += 1
-        yield rows
+    with connection.execute(query, execution_options={"yield_per": CHUNK}) as result:
+        for rows in result.partitions(CHUNK):
+            for index, _, _ in rows:
+                if index != expected:
+                    what = f"Entries are missing: after {expected - 1} comes {index}."
+                    report.error(what, "entry", min(expected, index), "idx")
+                    expected = index
+                expected += 1
+            yield rows
 
 
 def compare_erasures(connection: Connection, report: AuditReport, erased: dict[str, int]) -> None:
     """Compare the table of erasures with the `erased` entries it is made from."""
     left = dict(erased)
     table = tables.erasure
-    for name, index in connection.execute(select(table.c.id, table.c.idx)):
+    for name, index in connection.execute(select(table.c.id, table.c.idx), execution_options={"yield_per": CHUNK}):
         if name not in left:
             report.error("No entry says that this was erased.", "erasure", name, "id")
         elif left[name] != index:

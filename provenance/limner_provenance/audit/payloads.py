@@ -161,7 +161,7 @@ class PayloadCheck:
         """Compare number and sum of the stored ids with those referred to; only a difference costs a second look."""
         count, total = 0, 0
         strange: list[Any] = []
-        for row in self._connection.execute(select(table.c.id)):
+        for row in self._connection.execute(select(table.c.id), execution_options={"yield_per": 1000}):
             if is_digest(row[0]):
                 count, total = count + 1, (total + int(row[0][:32], 16)) % _MODULUS
             else:
