@@ -1,6 +1,6 @@
 """The audit log on PostgreSQL under faults: killed clients, cut connections, lost answers, restarts, full disks.
 
-`LIMNER_KILLS=1000` makes the killing longer (`make soak`).
+`LIMNER_KILLS=1000` kills two hundred times (`make soak`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from limner_provenance.audit import verify
 from limner_provenance.errors import DatabaseUnavailable, RecordRunning
 
 pytestmark = pytest.mark.postgres
-KILLS = int(os.environ.get("LIMNER_KILLS", "5"))
+KILLS = max(5, int(os.environ.get("LIMNER_KILLS", "0")) // 5)
 
 # Appends until it is killed; prints the number of each entry once it is on the disk.
 APPENDER = """
@@ -147,7 +147,7 @@ def test_connections_that_are_cut_lose_and_double_nothing(backend: Postgres, tmp
 
     def cut() -> None:
         with backend.session(tmp_path) as session:
-            while not over.wait(0.05):
+            while not over.wait(0.2):
                 session.execute(
                     f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {backends(backend, tmp_path)}"
                 )
@@ -156,7 +156,7 @@ def test_connections_that_are_cut_lose_and_double_nothing(backend: Postgres, tmp
         cutter = threading.Thread(target=cut)
         cutter.start()
         try:
-            for number in range(40):
+            for number in range(60):
                 pending = [
                     log.append("planned", record=f"c-{number}-{n}", data={"n": 10 * number + n}, payloads={"p": n})
                     for n in range(3)
@@ -167,7 +167,7 @@ def test_connections_that_are_cut_lose_and_double_nothing(backend: Postgres, tmp
             over.set()
             cutter.join()
         assert set(numbers(log, "c").values()) == {1}
-        assert len(numbers(log, "c")) == 120
+        assert len(numbers(log, "c")) == 180
         assert errors(log) == []
 
 
