@@ -21,10 +21,10 @@ from limner_provenance.errors import ErasureHeld
 from limner_provenance.holds import Hold, all_holds, forbidding
 
 if TYPE_CHECKING:
+    from limner_provenance.databases import Database
     from limner_provenance.keys import KeyStore
     from limner_provenance.opening import Opened
     from limner_provenance.reading import Reader
-    from limner_provenance.sqlite import Database
     from limner_provenance.writer import Pending, Writer
 
 _IDS = 800

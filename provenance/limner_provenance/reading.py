@@ -31,8 +31,8 @@ from limner_provenance.tiles import subtrees
 
 if TYPE_CHECKING:
     from limner_provenance.assets import AssetStore
+    from limner_provenance.databases import Database
     from limner_provenance.keys import KeyStore
-    from limner_provenance.sqlite import Database
 
 _CHUNK = 1000
 _IDS = 400
