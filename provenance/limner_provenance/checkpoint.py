@@ -57,6 +57,10 @@ class Signer:
         """The signing key as the text that is kept in a private file; never print or log it."""
         return f"PRIVATE+KEY+{self.origin}+{self._hash.hex()}+{base64.b64encode(_ED25519 + self._seed).decode()}"
 
+    def sign_bytes(self, data: bytes) -> bytes:
+        """Give the 64 bytes of a signature over something else than a checkpoint, which `data` has to say itself."""
+        return self._key.sign(data)
+
     def sign(self, size: int, root: bytes) -> str:
         """Give the signed note that says: this log has `size` entries and this root."""
         text = Checkpoint(self.origin, size, root).text()
@@ -97,6 +101,16 @@ class Verifier:
         if self._hash.hex() != digest:
             raise KeyUnavailable("The log key is damaged: key and hash differ.", remedy="Copy it again.")
         self._key: Ed25519PublicKey = Ed25519PublicKey.from_public_bytes(public)
+
+    def signed(self, data: bytes, signature: bytes) -> bool:
+        """Say whether this key signed the bytes."""
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self._key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
 
     def verify(self, note: str) -> Checkpoint:
         """Check the signature of a checkpoint and give what it says.

@@ -5,24 +5,26 @@ All of it in one database transaction that holds the write lock. Knows nothing o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from limner_provenance import tables
-from limner_provenance.checkpoint import Signer, Verifier
+from limner_provenance.checkpoint import Signer
+from limner_provenance.databases import Database, write_again
 from limner_provenance.envelope import key_id_of
 from limner_provenance.errors import AuditError, LogCorrupt, PayloadErased
-from limner_provenance.tiles import GrowingTree, load_tree
+from limner_provenance.rotation import KeyChain, load_chain, rotations
+from limner_provenance.schema import insert, is_postgres
+from limner_provenance.tiles import WIDTH, GrowingTree, extend_tree, load_tree
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from limner_provenance.entries import Entry
     from limner_provenance.envelope import Sealed
-    from limner_provenance.sqlite import Database
 
 _CHUNK = 400
 # Statements are made once: building them again costs as much as running them.
@@ -31,8 +33,6 @@ _NEWEST = (
     .order_by(tables.checkpoint.c.size.desc())
     .limit(1)
 )
-_ENTRIES = tables.entry.insert()
-_CHECKPOINT = tables.checkpoint.insert()
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class Draft:
         apart: ids of further data keys, under each of which one of them alone is sealed.
         erased: ids of payloads and keys that this entry (of step `erased`) declares erased.
         holds_seen: size of the log up to which holds were looked for; one that came later refuses this draft.
+        signer: the log's new key where this entry rotates it: it signs from this commit on.
     """
 
     entry: Entry
@@ -54,7 +55,7 @@ class Draft:
     apart: Sequence[str] = ()
     erased: Sequence[str] = field(default_factory=tuple)
     holds_seen: int | None = None
-
+    signer: Signer | None = None
 
     @property
     def keys(self) -> set[str]:
@@ -79,10 +80,12 @@ def add(connection: Connection, signer: Signer, entry: Entry) -> None:
 class Committer:
     """Adds batches to the log of one database under one signing key."""
 
-    def __init__(self, database: Database, signer: Signer) -> None:
+    def __init__(self, database: Database, signer: Signer, find: Callable[[str], Signer]) -> None:
+        """Take the database, the newest key as far as is known, and what finds the private key of a newer one."""
         self._database = database
         self._signer = signer
-        self._verifier = Verifier(signer.vkey)
+        self._find = find
+        self._chain: KeyChain | None = None
         self._tree: GrowingTree | None = None
         self._smallest = 0
 
@@ -95,14 +98,50 @@ class Committer:
             PayloadErased: a data key was erased since the payload was sealed; nothing was written.
         """
         tree, self._tree = self._tree, None
-        with self._database.write() as connection:
-            grown = self._newest(connection, tree)
+
+        def work(connection: Connection, again: bool) -> tuple[GrowingTree, Signer, Committed]:
+            # A tree that an attempt before has grown is of no use any more.
+            grown = self._newest(connection, None if again else tree)
+            if again and (done := _find(connection, self._smallest, drafts)) is not None:
+                return grown, self._signer, done
             refuse_erased(connection, {key for draft in drafts for key in draft.keys})
             _refuse_held(connection, drafts)
-            done = _write(connection, self._signer, grown, drafts)
-        # Only a tree that is known to be on the disk is kept.
+            signer = self._signer_of(drafts)
+            return grown, signer, _write(connection, signer, grown, drafts)
+
+        grown, signer, done = write_again(self._database, work)
+        # Only what is known to be on the disk is kept.
         self._tree, self._smallest = grown, done.size
+        if signer is not self._signer:
+            self._signer, self._chain = signer, None
         return done
+
+    @property
+    def signer(self) -> Signer:
+        """The key that the last commit was signed with."""
+        return self._signer
+
+    def _signer_of(self, drafts: Sequence[Draft]) -> Signer:
+        """Give the key that signs a batch: the newest one, that of a rotation in the batch included."""
+        signer = self._signer
+        for draft in drafts:
+            if draft.signer is not None:
+                if draft.entry.data["old"] != signer.vkey:
+                    raise DraftRefused(draft, "The log's key was rotated by another process.", "Try again.")
+                signer = draft.signer
+        return signer
+
+    def _keys(self, connection: Connection) -> KeyChain:
+        """Give the log's keys; where another process rotated the key, go on with the new one.
+
+        Raises:
+            KeyUnavailable: the new private key is not at hand.
+        """
+        if self._chain is None or rotations(connection, self._smallest):
+            self._chain = load_chain(connection)
+            if self._chain.vkey != self._signer.vkey:
+                self._signer = self._find(self._chain.vkey)
+        return self._chain
 
     def _newest(self, connection: Connection, tree: GrowingTree | None) -> GrowingTree:
         """Give the tree as the database has it; another process may have written since."""
@@ -115,8 +154,11 @@ class Committer:
             return tree
         if row is None:
             return GrowingTree()
-        said = self._verifier.verify(row[1])
-        loaded = load_tree(connection, size, row[2])
+        said = self._keys(connection).verify(row[1])
+        if tree is not None and size - tree.size <= WIDTH:
+            loaded = extend_tree(connection, tree, size)
+        else:
+            loaded = load_tree(connection, size, row[2])
         if said.size != size or said.root != loaded.edge.root():
             message = f"The checkpoint of size {size} contradicts its row."
             raise LogCorrupt(message, remedy="Run `limner audit verify`.")
@@ -130,18 +172,31 @@ def _write(connection: Connection, signer: Signer, tree: GrowingTree, drafts: Se
     for draft in drafts:
         rows.append({"idx": tree.size, "leaf": draft.entry.leaf})
         tree.append(draft.entry.leaf_hash)
-    connection.execute(_ENTRIES, rows)
+    insert(connection, tables.entry, rows)
     _insert_payloads(connection, drafts)
     if tree.new_tiles:
-        connection.execute(tables.tile.insert(), tree.new_tiles)
+        insert(connection, tables.tile, tree.new_tiles)
         tree.new_tiles = []
     for offset, draft in enumerate(drafts):
         if draft.erased:
             _erase(connection, start + offset, draft.erased)
     note = signer.sign(tree.size, tree.edge.root())
     row = {"size": tree.size, "previous": start, "note": note, "edge": tree.edge.to_bytes()}
-    connection.execute(_CHECKPOINT, row)
+    insert(connection, tables.checkpoint, [row])
     return Committed(start, tree.size, note)
+
+
+def _find(connection: Connection, start: int, drafts: Sequence[Draft]) -> Committed | None:
+    """Give the commit of a batch whose end nobody heard of, if it was made; entries from `start` on are looked at."""
+    table, leaves = tables.entry, [draft.entry.leaf for draft in drafts]
+    query = select(table.c.idx).where(table.c.idx >= start, table.c.leaf == leaves[0]).order_by(table.c.idx)
+    for index in connection.scalars(query).all():
+        those = select(table.c.leaf).where(table.c.idx >= index).order_by(table.c.idx).limit(len(leaves))
+        if connection.scalars(those).all() == leaves:
+            newest = newest_checkpoint(connection)
+            assert newest is not None
+            return Committed(index, newest[0], newest[1])
+    return None
 
 
 def newest_checkpoint(connection: Connection) -> tuple[int, str, bytes] | None:
@@ -178,16 +233,23 @@ class KeyErased(PayloadErased):
         return self.key in draft.keys
 
 
-class HoldsChanged(AuditError):
-    """A hold was logged after an erasure had looked for holds; `draft` is the erasure's."""
+class DraftRefused(AuditError):
+    """One draft of a batch does not fit the log as it is by now; `draft` is that one."""
 
-    def __init__(self, draft: Draft) -> None:
-        super().__init__("A hold was set while this erasure waited to be written.", remedy="Ask for the erasure again.")
+    def __init__(self, draft: Draft, message: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
         self.draft = draft
 
     def concerns(self, draft: Draft) -> bool:
         """Say whether a draft is the one that was refused."""
         return draft is self.draft
+
+
+class HoldsChanged(DraftRefused):
+    """A hold was logged after an erasure had looked for holds."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(draft, "A hold was set while this erasure waited to be written.", "Ask for the erasure again.")
 
 
 def _refuse_held(connection: Connection, drafts: Sequence[Draft]) -> None:
@@ -210,10 +272,10 @@ def _insert_payloads(connection: Connection, drafts: Sequence[Draft]) -> None:
     """Insert the JSON payloads, and the rows that say which key a stored object is under."""
     payloads = [{"id": s.id, "blob": s.blob} for draft in drafts for s in draft.sealed if s.kind == "json"]
     if payloads:
-        connection.execute(tables.payload.insert(), payloads)
+        insert(connection, tables.payload, payloads)
     assets = [{"id": s.id, "key_id": key_id_of(s.blob)} for draft in drafts for s in draft.sealed if s.kind == "bytes"]
     if assets:
-        connection.execute(tables.asset.insert(), assets)
+        insert(connection, tables.asset, assets)
 
 
 def _erase(connection: Connection, index: int, ids: Sequence[str]) -> None:
@@ -225,7 +287,11 @@ def _erase(connection: Connection, index: int, ids: Sequence[str]) -> None:
         known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(ids[start : start + _CHUNK]))))
     fresh = [{"id": name, "idx": index} for name in dict.fromkeys(ids) if name not in known]
     if fresh:
-        connection.execute(table.insert(), fresh)
+        insert(connection, table, fresh)
+    if is_postgres(connection):
+        # A role that writes may delete nothing; this function of the owner's deletes what the log calls erased.
+        connection.exec_driver_sql("SELECT erase_rows(%s)", (list(ids),))
+        return
     for table in (tables.payload, tables.asset):
         for start in range(0, len(ids), _CHUNK):
             connection.execute(table.delete().where(table.c.id.in_(ids[start : start + _CHUNK])))

@@ -7,6 +7,7 @@ of policies, providers and images.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,17 +18,18 @@ from typing import Any, Self
 import uuid_utils
 
 from limner_provenance import opening
-from limner_provenance.checkpoint import Verifier
+from limner_provenance.checkpoint import Signer
 from limner_provenance.committing import Committed, Committer, Draft, KeyErased
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
 from limner_provenance.erasure import Asked, Erasure, discard, erase, key_name, plan, sealed_draft
 from limner_provenance.errors import DatabaseUnavailable, EntryInvalid, KeyUnavailable, LogCorrupt, StorageUnavailable
+from limner_provenance.files import write_private
 from limner_provenance.holds import PAYLOAD, Hold, all_holds, find
 from limner_provenance.keys import KeyStore
 from limner_provenance.leftovers import Swept, sweep
-from limner_provenance.locks import RecordLocks
 from limner_provenance.reading import ConsistencyProof, Head, InclusionProof, PayloadFacts, Reader
+from limner_provenance.rotation import STEP, KeyChain, find_signer, load_chain, rotation_data
 from limner_provenance.states import RecordState
 from limner_provenance.writer import Pending, Writer
 
@@ -37,7 +39,6 @@ class AuditLog:
 
     Attributes:
         origin: the log's name, `limner/<uuid>`.
-        vkey: its verifier key, which an auditor pins.
         read_only: whether it was opened for reading alone.
         commits: how many commits this process made (entries are written many at a time).
         not_opened: what could not be opened, in words (a read-only log without keys).
@@ -46,15 +47,16 @@ class AuditLog:
     def __init__(self, opened: opening.Opened) -> None:
         self._opened = opened
         self._reader = Reader(opened.database, opened.assets, opened.keys)
-        self._locks = RecordLocks(opened.paths.running)
+        self._locks = opened.database.locks(opened.paths.running)
         self._writer: Writer | None = None
         self.read_only = opened.signer is None
         self.commits = 0
         if opened.signer is None:
-            self.origin, self.vkey = opening.identity_for_reading(opened)
+            self.origin, self._stated = opening.identity_for_reading(opened)
         else:
-            self.origin, self.vkey = opened.signer.origin, opened.signer.vkey
-            self._committer = Committer(opened.database, opened.signer)
+            self.origin, self._stated = opened.signer.origin, opened.signer.vkey
+            find_key = functools.partial(find_signer, opened.paths)
+            self._committer = Committer(opened.database, opened.signer, find_key)
             self._writer = Writer(self._commit, self._store_assets)
         self.not_opened = tuple(opened.not_opened)
 
@@ -89,6 +91,20 @@ class AuditLog:
         """
         prepare = opening.open_reading if read_only else opening.open_writing
         return cls(prepare(url, Path(state), keys_url, kek, assets_url))
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key, which an auditor pins: the newest one where it was rotated."""
+        return self._stated if self.read_only else self._committer.signer.vkey
+
+    def keys(self) -> KeyChain:
+        """Give all keys the log ever had, oldest first, as its entries state them.
+
+        Raises:
+            LogCorrupt, KeyUnavailable: entry 0 or a rotation is not what it has to be.
+        """
+        with self._opened.database.read() as connection:
+            return load_chain(connection)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -231,6 +247,30 @@ class AuditLog:
         """Give every hold that was ever set; `Hold.stands` says whether one forbids erasures."""
         return all_holds(self._reader)
 
+    def rotate_key(self) -> Entry:
+        """Give the log a new signing key, by an entry that the old key and the new one sign; blocks.
+
+        The new key file takes the old one's place, and later checkpoints are signed by it. Whoever pinned the old key
+        follows the entry to the new one. It does not help against a thief of the old key: see `limner audit new-log`.
+
+        Returns:
+            The `key_rotated` entry.
+
+        Raises:
+            StorageUnavailable: the new key cannot be stored; nothing was changed.
+            DatabaseUnavailable: the entry could not be written; the old key stays.
+        """
+        writer, paths = self._writing(), self._opened.paths
+        with opening.setup_lock(paths):
+            writer.flush()
+            # Another process may have rotated it since this one wrote last.
+            old = find_signer(paths, self.keys().vkey)
+            new = Signer(old.origin, os.urandom(32))
+            write_private(paths.next_log_key, new.skey() + "\n")
+            entry = writer.append(Draft(make_entry(STEP, None, rotation_data(old, new), {}), signer=new)).wait()
+            opening.promote_key(paths)
+        return entry
+
     def sweep(self) -> Swept:
         """Remove what erasures that were cut short, killed writes and restored backups left in the asset store; blocks.
 
@@ -289,7 +329,8 @@ class AuditLog:
         return self._writer
 
     def _store_assets(self, draft: Draft) -> None:
-        """Store an entry's objects before the commit that refers to them."""
+        """Store an entry's objects before the commit that refers to them, while its record is still ours to write."""
+        self._locks.assure(draft.entry.record)
         for sealed in draft.sealed:
             if sealed.kind == "bytes":
                 self._opened.assets.write(sealed.id, sealed.blob)
@@ -328,10 +369,10 @@ class AuditLog:
             LogCorrupt: the log's key did not sign it, or entry 0 names another log than that key.
             KeyUnavailable: there is no key to check it with.
         """
-        verifier = Verifier(opening.trusted_vkey(self._opened, self.vkey))
-        verifier.verify(head.note)
-        if verifier.vkey != self.vkey:
+        chain = self.keys()
+        if opening.trusted_vkey(self._opened, chain.vkey) not in chain.vkeys:
             raise LogCorrupt("Entry 0 names another key than the log's.", remedy="Run `limner audit verify`.")
+        chain.verify(head.note)
 
     def checkpoint(self, size: int) -> str | None:
         """Give the signed checkpoint of exactly `size` entries, or None where no commit ended there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +16,19 @@ from typing import TYPE_CHECKING
 from limner_provenance import schema
 from limner_provenance.anchor import Anchor
 from limner_provenance.assets import AssetStore, open_assets
-from limner_provenance.checkpoint import Checkpoint, Signer, Verifier, parse_unverified
+from limner_provenance.checkpoint import Checkpoint, Signer, parse_unverified
+from limner_provenance.databases import Database, open_database
 from limner_provenance.errors import (
     AuditError,
+    DatabaseUnavailable,
     KeyUnavailable,
     LogCorrupt,
     ProvenanceError,
 )
-from limner_provenance.files import make_folder, read_private, unavailable, write_private
+from limner_provenance.files import make_folder, read_private, sync_folder, unavailable, write_private
 from limner_provenance.keys import Kek, KeyStore, load_kek
 from limner_provenance.locks import exclusive
-from limner_provenance.sqlite import Database
+from limner_provenance.rotation import KeyChain, find_signer, load_chain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -43,6 +46,11 @@ class Paths:
     def log_key(self) -> Path:
         """The log's signing key."""
         return self.state / "keys" / "log.ed25519"
+
+    @property
+    def next_log_key(self) -> Path:
+        """The key that a rotation is about to put into its place."""
+        return self.state / "keys" / "log.ed25519.next"
 
     @property
     def kek(self) -> Path:
@@ -83,21 +91,40 @@ def open_reading(url: str, state: Path, keys_url: str | None, kek: str | None, a
         DatabaseUnavailable, DatabaseVersion: the audit database cannot be read.
     """
     paths = Paths(state.absolute())
-    database = Database(url, read_only=True)
-    opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), None, None, None)
-    with database.read() as connection:
-        schema.check_version(connection, database.name)
+    with contextlib.ExitStack() as failing:
+        database = open_database(url, read_only=True)
+        failing.callback(database.close)
+        opened = Opened(paths, database, _assets(paths, assets_url), Anchor(paths.anchor), None, None, None)
+        with database.read() as connection:
+            schema.check_version(connection, database.name)
+        failing.pop_all()
     # Either may be missing; a verification makes the best of the other.
     with contextlib.suppress(ProvenanceError):
         opened.kek = load_kek(kek, paths.kek, create=False)
     try:
-        opened.key_database = Database(keys_url or _default_keys(paths), read_only=True)
+        opened.key_database = open_database(keys_url or _default_keys(paths), read_only=True, keys=True)
         opened.keys = KeyStore(opened.key_database, opened.kek or load_kek(kek, paths.kek, create=False))
         opened.keys.check_kek(claim=False)
     except ProvenanceError as error:
         opened.keys = None
         opened.not_opened.append(f"payloads: {error}")
+    if opened.keys is None and opened.key_database is not None and not _readable(opened.key_database):
+        # Who may not read it has no key database: that is how an auditor should be placed.
+        opened.key_database.close()
+        opened.key_database = None
     return opened
+
+
+def _readable(database: Database) -> bool:
+    """Say whether a database can be read at all; one that is damaged can, and shall be told of."""
+    try:
+        with database.read() as connection:
+            schema.is_empty(connection)
+    except DatabaseUnavailable:
+        return False
+    except ProvenanceError:
+        return True
+    return True
 
 
 def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, assets_url: str | None) -> Opened:
@@ -109,11 +136,14 @@ def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, a
     paths = Paths(state.absolute())
     make_folder(paths.state)
     _ignore_in_git(paths.state)
-    database = Database(url)
-    key_database = Database(keys_url or _default_keys(paths))
-    setup = _lock_file(paths.state / "setup.lock")
-    try:
-        exclusive(setup, wait=True)
+    with contextlib.ExitStack() as failing, setup_lock(paths):
+        database = open_database(url)
+        failing.callback(database.close)
+        key_database = open_database(keys_url or _default_keys(paths), keys=True)
+        failing.callback(key_database.close)
+        if database.name == key_database.name:
+            message = f"audit.url and keys.url both name {database.name}."
+            raise DatabaseUnavailable(message, remedy="Keep the data keys apart from the log: name another one.")
         signer = _open_log(database, paths)
         schema.create_keys(key_database)
         found = load_kek(kek, paths.kek, create=True)
@@ -124,8 +154,7 @@ def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, a
         )
         _catch_up(opened)
         opened.users = _sweep_when_alone(opened)
-    finally:
-        os.close(setup)
+        failing.pop_all()
     return opened
 
 
@@ -147,8 +176,9 @@ def _open_log(database: Database, paths: Paths) -> Signer:
     # Read before the snapshot is taken: another process may commit, and move the anchor on, at any moment.
     note = Anchor(paths.anchor).read()
     with database.read() as connection:
-        _check_own(connection, signer)
-        _check_anchor(connection, note, paths.anchor)
+        chain = load_chain(connection)
+        signer = _own(chain, signer, paths)
+        _check_anchor(connection, chain, note, paths.anchor)
     return signer
 
 
@@ -205,23 +235,44 @@ def trusted_vkey(opened: Opened, stated: str) -> str:
 
 
 def identity_for_reading(opened: Opened) -> tuple[str, str]:
-    """Give origin and key as entry 0 states them, or empty texts: a damaged log has to be readable to be examined."""
+    """Give origin and newest key as the log states them, or empty texts: a damaged log has to be readable."""
     try:
         with opened.database.read() as connection:
-            return log_identity(connection)
-    except LogCorrupt as error:
+            chain = load_chain(connection)
+            return chain.origin, chain.vkey
+    except (LogCorrupt, KeyUnavailable) as error:
         opened.not_opened.append(f"entry 0: {error}")
         return "", ""
 
 
-def _check_own(connection: Connection, signer: Signer) -> None:
-    """Check that the key at hand is the log's."""
-    if log_identity(connection) != (signer.origin, signer.vkey):
+def _own(chain: KeyChain, signer: Signer, paths: Paths) -> Signer:
+    """Give the log's newest key; a rotation that was cut short before it put the new key in its place is finished.
+
+    Raises:
+        KeyUnavailable: the key at hand is another log's, or an older one.
+    """
+    if signer.vkey == chain.vkey:
+        return signer
+    if signer.vkey not in chain.vkeys:
         message = f"The log's key file is of another log ({signer.origin})."
         raise KeyUnavailable(message, remedy="Restore the key file that belongs to this database.")
+    found = find_signer(paths, chain.vkey)
+    promote_key(paths)
+    return found
 
 
-def _check_anchor(connection: Connection, note: str | None, path: Path) -> None:
+def promote_key(paths: Paths) -> None:
+    """Put the key of a rotation that is in the log into the old key's place, durably."""
+    try:
+        paths.next_log_key.replace(paths.log_key)
+        sync_folder(paths.log_key.parent)
+    except FileNotFoundError:
+        return  # another process did it
+    except OSError as error:
+        raise unavailable(paths.log_key, error) from error
+
+
+def _check_anchor(connection: Connection, chain: KeyChain, note: str | None, path: Path) -> None:
     """Refuse to append to a database that is older than its anchor, which holds `note`."""
     from limner_provenance.committing import newest_checkpoint
 
@@ -230,16 +281,16 @@ def _check_anchor(connection: Connection, note: str | None, path: Path) -> None:
         raise LogCorrupt("The log has no checkpoint.", remedy="Restore the database, then `limner audit verify`.")
     if note is None:
         return
-    said = _anchored(note, log_identity(connection)[1], path)
+    said = _anchored(note, chain, path)
     if said.size > newest[0]:
         message = f"The anchor {path} tells of {said.size} entries, the database has {newest[0]}."
         raise LogCorrupt(message, remedy="The database was rolled back or cut: restore it.")
 
 
-def _anchored(note: str, vkey: str, path: Path) -> Checkpoint:
+def _anchored(note: str, chain: KeyChain, path: Path) -> Checkpoint:
     """Read the anchor's checkpoint."""
     try:
-        return Verifier(vkey).verify(note)
+        return chain.verify(note)
     except AuditError as error:
         message = f"The anchor {path} does not belong to this log: {error}"
         raise LogCorrupt(message, remedy="Run `limner audit verify`; restore the anchor or move it away.") from None
@@ -267,13 +318,25 @@ def _sweep_when_alone(opened: Opened) -> int:
     from limner_provenance import leftovers
 
     users = _lock_file(opened.paths.state / "users.lock")
-    alone = exclusive(users, wait=False)
-    if alone:
-        opened.assets.sweep()
-    leftovers.settle(opened, alone=alone)
+    with opened.database.alone() as everywhere:
+        alone = exclusive(users, wait=False) and everywhere
+        if alone:
+            opened.assets.sweep()
+        leftovers.settle(opened, alone=alone)
     # Turning the lock into a shared one tells later openers that somebody may be writing.
     fcntl.flock(users, fcntl.LOCK_SH)
     return users
+
+
+@contextlib.contextmanager
+def setup_lock(paths: Paths) -> Iterator[None]:
+    """Keep other processes from opening the log for writing, or rotating its key, while a block runs."""
+    setup = _lock_file(paths.state / "setup.lock")
+    try:
+        exclusive(setup, wait=True)
+        yield
+    finally:
+        os.close(setup)
 
 
 def _lock_file(path: Path) -> int:

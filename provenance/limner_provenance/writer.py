@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from limner_provenance.committing import Committed, Draft, HoldsChanged, KeyErased
+from limner_provenance.committing import Committed, Draft, DraftRefused, KeyErased
 from limner_provenance.entries import Entry
 from limner_provenance.errors import AuditError, DatabaseUnavailable, ProvenanceError
 
@@ -187,7 +187,7 @@ class Writer:
         """Commit a batch and tell its callers."""
         try:
             done = self._commit([pending.draft for pending in batch])
-        except (HoldsChanged, KeyErased) as error:
+        except (DraftRefused, KeyErased) as error:
             self._without(batch, error)
         except Exception as error:  # noqa: BLE001 - the thread must live; the callers get the error
             self._fail_record(batch, set(), error)
@@ -197,7 +197,7 @@ class Writer:
                 pending.durable.set_result(pending.entry.at(done.start + offset))
             self._finished()
 
-    def _without(self, batch: list[Pending], error: HoldsChanged | KeyErased) -> None:
+    def _without(self, batch: list[Pending], error: DraftRefused | KeyErased) -> None:
         """Fail what the error concerns, whole records, and commit the others."""
         records = {p.entry.record for p in batch if error.concerns(p.draft) and p.entry.record}
         gone = [p for p in batch if error.concerns(p.draft) or p.entry.record in records]

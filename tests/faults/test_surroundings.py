@@ -184,13 +184,13 @@ def test_a_log_that_grows_while_it_is_opened(tmp_path: Path, monkeypatch: pytest
     """Another process that commits, and moves the anchor on, while a log is opened is no rolled-back disk."""
     from limner_provenance import AuditLog, opening
 
-    real, url = opening._check_own, f"sqlite:///{tmp_path / 'audit.db'}"
+    real, url = opening._own, f"sqlite:///{tmp_path / 'audit.db'}"
     with AuditLog.open(url, state=tmp_path) as other:
 
-        def check(connection: Any, signer: Any) -> None:
-            real(connection, signer)
+        def check(chain: Any, signer: Any, paths: Any) -> Any:
             other.append("opened", data={"n": 1}).wait(10)
+            return real(chain, signer, paths)
 
-        monkeypatch.setattr(opening, "_check_own", check)
+        monkeypatch.setattr(opening, "_own", check)
         with AuditLog.open(url, state=tmp_path) as log:
             assert log.head().size == 2

@@ -45,7 +45,8 @@ class AuditReport:
 
     Attributes:
         origin: the log's name as entry 0 states it.
-        vkey: the verifier key the signatures were checked with.
+        vkey: the verifier key the signatures were checked with; the newest one where the log's key was rotated.
+        rotations: how often it was.
         trust: `pinned` where that key was handed in by the caller, else `unpinned`.
         size: number of entries.
         root: the tree's root over all entries, hex.
@@ -60,6 +61,7 @@ class AuditReport:
 
     origin: str = ""
     vkey: str = ""
+    rotations: int = 0
     trust: Literal["pinned", "unpinned"] = "unpinned"
     size: int = 0
     root: str = ""

@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from limner_provenance import schema, tables
+from limner_provenance import postgres_checks, schema, tables
 from limner_provenance.audit.report import AuditReport
 from limner_provenance.audit.tree import Outside
 from limner_provenance.checkpoint import Checkpoint, Signer, Verifier, is_plain, parse_unverified
-from limner_provenance.errors import AuditError, KeyUnavailable, ProvenanceError
+from limner_provenance.errors import AuditError, ProvenanceError
 from limner_provenance.files import read_private
-from limner_provenance.sqlite import rows
+from limner_provenance.rotation import KeyChain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from limner_provenance.opening import Opened
-    from limner_provenance.sqlite import Database
 
 
 def check_schema(connection: Connection, report: AuditReport, *, keys: bool = False) -> None:
     """Compare tables, columns, indexes and triggers with those of a new database."""
-    found, expected = schema.described(connection), schema.expected(keys=keys)
+    found, expected = schema.described(connection), schema.expected_of(connection, keys=keys)
     place = "keys.db/schema" if keys else "schema"
     for kind, name in sorted(expected.keys() - found.keys()):
         report.error(f"The {kind} is missing.", place, name)
@@ -35,23 +34,17 @@ def check_schema(connection: Connection, report: AuditReport, *, keys: bool = Fa
     for kind, name in sorted(expected.keys() & found.keys()):
         if expected[kind, name] != found[kind, name]:
             report.error(f"The {kind} was changed.", place, name)
+    if schema.is_postgres(connection) and not keys:
+        for table, role, rights in postgres_checks.rights(connection):
+            what = f"The role {role} has {rights} on it: `limner audit roles` takes that away."
+            report.add("warning", what, "schema", table)
 
 
-def file_damage(database: Database) -> list[str]:
-    """Have SQLite compare its pages and indexes (an index may lie although its table is right), and give what it says.
+def find_verifier(opened: Opened, report: AuditReport, stated: KeyChain | None, pinned: str | None) -> KeyChain | None:
+    """Choose the keys that signatures are checked with, and compare all that are known.
 
-    Works on a connection of its own, outside Python's lock, so that it can run beside the pass over the entries.
-    """
-    try:
-        with database.read() as connection:
-            said = [str(row[0]) for row in rows(connection, "PRAGMA integrity_check(20)")]
-    except Exception as error:  # noqa: BLE001 - a damaged file has many ways to fail, each of them a finding
-        said = [f"{type(error).__name__} during the integrity check"]
-    return [f"SQLite says: {line}" for line in said if line != "ok"]
-
-
-def find_verifier(opened: Opened, report: AuditReport, stated: str, pinned: str | None) -> Verifier | None:
-    """Choose the key that signatures are checked with (pinned, else the local key file, else entry 0) and compare all.
+    They are those that the log states, from entry 0 over each rotation, where the pinned key (else the local key file)
+    is among them; else the pinned, or local, one alone.
 
     Raises:
         KeyUnavailable: the pinned key is no verifier key.
@@ -61,16 +54,17 @@ def find_verifier(opened: Opened, report: AuditReport, stated: str, pinned: str 
         Verifier(pinned)
         report.trust = "pinned"
     for name, key in (("the pinned key", pinned), ("the local key file", local)):
-        if key is not None and stated and key.strip() != stated:
+        if key is not None and stated is not None and key.strip() not in stated.vkeys:
             report.error(f"The log's key is not {name}.", "entry", 0, "leaf")
-    chosen = pinned or local or stated
-    try:
-        verifier = Verifier(chosen)
-    except KeyUnavailable as error:
-        report.error(f"No signature can be checked: {error}", "entry", 0, "leaf")
+    trusted = pinned or local
+    chain = stated
+    if trusted is not None and (stated is None or trusted.strip() not in stated.vkeys):
+        chain = KeyChain.of(trusted)
+    if chain is None:
+        report.error("No signature can be checked: entry 0 states no key.", "entry", 0, "leaf")
         return None
-    report.vkey = verifier.vkey
-    return verifier
+    report.vkey, report.rotations = chain.vkey, len(chain.keys) - 1
+    return chain
 
 
 def _local_vkey(opened: Opened, report: AuditReport) -> str | None:
@@ -98,7 +92,7 @@ def read_anchor(opened: Opened, report: AuditReport) -> str | None:
     return note
 
 
-def outside(verifier: Verifier | None, report: AuditReport, source: str, note: str | None) -> list[Outside]:
+def outside(verifier: KeyChain | None, report: AuditReport, source: str, note: str | None) -> list[Outside]:
     """Read a checkpoint from outside the database."""
     if note is None:
         return []
@@ -122,7 +116,7 @@ def check_keys(opened: Opened, report: AuditReport, used: set[str], erased: dict
             # Without a key of his own an auditor may well lack the database; who has the key should have both.
             report.error("The key-encryption key is at hand, and the database of the keys it wraps is not.", "keys.db")
         return
-    for line in file_damage(opened.key_database):
+    for line in opened.key_database.damage():
         report.error(line, "keys.db/file")
     try:
         with opened.key_database.read() as connection:

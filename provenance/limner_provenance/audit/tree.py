@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
-from limner_provenance.checkpoint import Checkpoint, Verifier, is_plain, parse_unverified
+from limner_provenance.checkpoint import Checkpoint, is_plain, parse_unverified
 from limner_provenance.errors import AuditError
 from limner_provenance.merkle import HASH_BYTES, Edge, root_of
+from limner_provenance.rotation import KeyChain
 from limner_provenance.signature_worker import SignatureWorker
 from limner_provenance.tiles import WIDTH, GrowingTree
 
@@ -39,7 +40,7 @@ class TreeCheck:
         self,
         connection: Connection,
         report: AuditReport,
-        verifier: Verifier | None,
+        verifier: KeyChain | None,
         outside: list[Outside],
         worker: SignatureWorker | None = None,
     ) -> None:
@@ -105,8 +106,9 @@ class TreeCheck:
     def _checkpoints(self) -> Iterator[tuple[Any, ...]]:
         table = tables.checkpoint
         query = select(table.c.size, table.c.previous, table.c.note, table.c.edge).order_by(table.c.size)
-        for row in self._connection.execute(query):
-            yield tuple(row)
+        with self._connection.execute(query, execution_options={"yield_per": 1000}) as result:
+            for row in result:
+                yield tuple(row)
 
     def _judge_empty(self) -> None:
         """Refuse checkpoints of no entries at all; every real one has entry 0 below it."""
@@ -170,7 +172,7 @@ class TreeCheck:
             if self._worker is not None:
                 said = parse_unverified(note)
                 if (said.size, said.root, said.origin) == (size, root, self._verifier.origin):
-                    self._worker.check(self._verifier.vkey, note)
+                    self._worker.check(self._verifier.at(size).vkey, note)
                     return said
             return self._verifier.verify(note)
         except AuditError as error:

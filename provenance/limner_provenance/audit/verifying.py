@@ -18,16 +18,16 @@ from limner_provenance.audit.report import AuditReport, Progress
 from limner_provenance.audit.surroundings import (
     check_keys,
     check_schema,
-    file_damage,
     find_verifier,
     outside,
     read_anchor,
 )
 from limner_provenance.audit.tree import TreeCheck
 from limner_provenance.committing import newest_checkpoint
-from limner_provenance.errors import LogCorrupt
+from limner_provenance.errors import AuditError, KeyUnavailable, LogCorrupt
 from limner_provenance.merkle import leaf_hash
 from limner_provenance.opening import log_identity
+from limner_provenance.rotation import KeyChain, rotations
 from limner_provenance.signature_worker import SignatureWorker, signature_worker
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ def verify(
 
     1. Read the anchor (and take the checkpoint that was handed in) before looking at the database, so that entries
        appended meanwhile raise no false alarm.
-    2. Schema: tables, columns, indexes and triggers are those of this version; the file's pages and indexes are whole.
-       SQLite reads the whole file for that, so it does so beside the pass over the entries.
-    3. Key: entry 0, the local key file and the pinned key are the same; signatures are checked with the most trusted.
+    2. Schema: tables, columns, indexes and triggers are those of this version; the database's pages and indexes are
+       whole. It reads everything for that, so it does so beside the pass over the entries.
+    3. Key: each rotation is signed by both keys; the local key file and the pinned key are among the log's; signatures
+       are checked with the most trusted, each with the key that its checkpoint's size asks for.
     4. Entries, in one pass: without a gap from 0, stored as text, canonical, of a known shape; each record's steps in a
        sane order; time going backwards is information.
     5. Tree, in the same pass: tiles, edges and every stored checkpoint follow from the entries; every checkpoint is
@@ -91,8 +92,11 @@ def verify(
 
 def _is_long(opened: Opened) -> bool:
     """Say whether a log has so many entries that starting another process pays."""
-    with opened.database.read() as connection:
-        size = connection.execute(select(func.max(tables.checkpoint.c.size))).scalar()
+    try:
+        with opened.database.read() as connection:
+            size = connection.execute(select(func.max(tables.checkpoint.c.size))).scalar()
+    except LogCorrupt:
+        return False  # the verification says what is wrong
     return size is not None and size >= _LONG
 
 
@@ -109,37 +113,70 @@ def _verify(
     report = AuditReport()
     # 1. The anchor before the database.
     anchor = read_anchor(opened, report)
-    with (
-        ThreadPoolExecutor(1, "limner-verify") as beside,
-        opened.database.read() as connection,
-        opened.database.lenient(connection),
-    ):
-        # 2. Schema and file.
-        damage = beside.submit(file_damage, opened.database)
-        check_schema(connection, report)
-        # 3. The key.
-        report.origin, stated = _identity(connection, report)
-        verifier = find_verifier(opened, report, stated, vkey)
-        kept = outside(verifier, report, "anchor", anchor) + outside(verifier, report, "checkpoint file", checkpoint)
-        # 4. to 7. Entries, tree, payloads, what is left over.
-        tree = TreeCheck(connection, report, verifier, kept, worker)
-        used, erased = _follow(connection, opened, report, tree, on_progress, payloads=payloads)
-        # 2. What SQLite says of its file.
-        for line in damage.result():
-            report.error(line, "file")
+    try:
+        used, erased = _inside(
+            opened, report, (anchor, checkpoint), vkey, on_progress, worker=worker, payloads=payloads
+        )
+    except AuditError as error:
+        # Where a table is missing or is another one, that was found before, and nothing further can be read.
+        if report.ok:
+            raise
+        report.error(f"The verification ended here: {error}", "database")
+        return report
     # 8. Keys.
     if payloads:
         check_keys(opened, report, used, erased)
     return report
 
 
-def _identity(connection: Connection, report: AuditReport) -> tuple[str, str]:
-    """Give origin and key as entry 0 states them."""
+def _inside(
+    opened: Opened,
+    report: AuditReport,
+    notes: tuple[str | None, str | None],
+    vkey: str | None,
+    on_progress: Progress | None,
+    *,
+    worker: SignatureWorker | None,
+    payloads: bool,
+) -> tuple[set[str], dict[str, int]]:
+    """Take the steps that read the audit database; `notes` are the anchor and the checkpoint that was handed in."""
+    with (
+        ThreadPoolExecutor(1, "limner-verify") as beside,
+        opened.database.read() as connection,
+        opened.database.lenient(connection),
+    ):
+        # 2. Schema and file.
+        damage = beside.submit(opened.database.damage)
+        check_schema(connection, report)
+        # 3. The key.
+        report.origin, stated = _identity(connection, report)
+        verifier = find_verifier(opened, report, stated, vkey)
+        kept = outside(verifier, report, "anchor", notes[0]) + outside(verifier, report, "checkpoint file", notes[1])
+        # 4. to 7. Entries, tree, payloads, what is left over.
+        tree = TreeCheck(connection, report, verifier, kept, worker)
+        used, erased = _follow(connection, opened, report, tree, on_progress, payloads=payloads)
+        # 2. What the database says of its own files.
+        for line in damage.result():
+            report.error(line, "file")
+    return used, erased
+
+
+def _identity(connection: Connection, report: AuditReport) -> tuple[str, KeyChain | None]:
+    """Give origin and keys as entry 0 and the rotations after it state them; a wrong rotation ends the chain."""
     try:
-        return log_identity(connection)
-    except LogCorrupt as error:
+        origin, key = log_identity(connection)
+        chain = KeyChain.of(key)
+    except (LogCorrupt, KeyUnavailable) as error:
         report.error(str(error), "entry", 0, "leaf")
-        return "", ""
+        return "", None
+    index = 0
+    try:
+        for entry in rotations(connection):
+            index = entry.index or 0
+            chain.add(index, entry.data)
+    except LogCorrupt as error:
+        report.error(str(error), "entry", index, "leaf")
+    return origin, chain
 
 
 def _follow(
