@@ -105,7 +105,18 @@ def _style() -> Iterator[None]:
 def _figure(rows: int, columns: int, size: tuple[float, float], **more: Any) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size)
+    # Margins by hand, in inches: matplotlib's own layout costs as much as drawing.
+    width, height = size
+    left, top, bottom, between = (2.3 if rows == 1 else 0.6), 0.35, 0.5, 0.75
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - 0.1 / width,
+        top=1 - top / height,
+        bottom=(bottom if rows > 1 else 0.35) / height,
+        wspace=0.06 if rows == 1 else 0.2,
+        hspace=between * rows / (height - top - bottom - between),
+    )
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
