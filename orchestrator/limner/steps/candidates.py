@@ -113,9 +113,8 @@ async def look(record: Record, runtime: Runtime, name: str, what: Asked) -> Cand
         able = await provider.capabilities(model.name)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others can still be asked
         return Broken(name, runtime.config.provider_sections()[name].kind, error)
-    facts = policy_input(
-        record, "candidate", candidate_facts(record, provider=provider.name, kind=provider.kind, model=model)
-    )
+    engine = candidate_facts(record, runtime, provider=provider.name, kind=provider.kind, model=model)
+    facts = policy_input(record, "candidate", engine)
     return Candidate(
         provider=provider.name,
         kind=provider.kind,

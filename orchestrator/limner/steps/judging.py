@@ -91,13 +91,13 @@ async def judge_images(record: Record, runtime: Runtime) -> None:
         started = time.perf_counter_ns()
 
         def stop(place: int, evidence: tuple[Evidence, ...]) -> bool:
-            facts = policy_input(record, "image", drawn_by(record, waiting[place]))
+            facts = policy_input(record, "image", drawn_by(record, runtime, waiting[place]))
             return _may_not_leave(runtime, facts, evidence)
 
         looked = await of_made(record, runtime, [p.pixels for p in waiting], stop)
         spent = (time.perf_counter_ns() - started) // 1000
         for picture, found in zip(waiting, looked, strict=True):
-            facts = policy_input(record, "image", drawn_by(record, picture), found.evidence)
+            facts = policy_input(record, "image", drawn_by(record, runtime, picture), found.evidence)
             decision = judge(runtime.packs, facts)
             leaf = decision.to_leaf() | {"image": picture.index, "detectors_us": spent}
             seen = kept(found) if may_keep_what_was_seen(decision) else {}
@@ -126,21 +126,30 @@ async def _dispose(record: Record) -> None:
     await dispose_of_made(record, {i: decision_of(record, image=i) for i in sorted(denied)}, pictures(record))
 
 
-def drawn_by(record: Record, picture: Picture) -> CandidateFacts:
+def drawn_by(record: Record, runtime: Runtime, picture: Picture) -> CandidateFacts:
     """Say which engine and model drew a picture, as policy wants to know it."""
     model, engine = produced(record, picture.attempt).data["model"], sent(record, picture.attempt).data
     found: dict[tuple[str, str], CandidateFacts] = record.memory.setdefault("drawn_by", {})
     which = engine["provider"], model["name"]
     if which not in found:
-        found[which] = candidate_facts(record, provider=which[0], kind=engine["kind"], model=ModelIdentity(**model))
+        found[which] = candidate_facts(
+            record, runtime, provider=which[0], kind=engine["kind"], model=ModelIdentity(**model)
+        )
     return found[which]
 
 
-def candidate_facts(record: Record, *, provider: str, kind: str, model: ModelIdentity) -> CandidateFacts:
-    """Say what policy may know of an engine and its model: the licence facts of every part that takes part, too."""
+def candidate_facts(
+    record: Record, runtime: Runtime, *, provider: str, kind: str, model: ModelIdentity
+) -> CandidateFacts:
+    """Say what policy may know of an engine and its model: the licence facts of every part that takes part, too.
+
+    The detectors that look at the pictures are such parts.
+    """
+    from limner_policy.detectors.base import licence_parts
     from limner_policy.licences import facts_for
 
-    request = asked(record).request
+    request, instant = asked(record).request, record.entry("accepted").time
+    looking = runtime.detectors("image", instant)
     return CandidateFacts(
         provider=provider,
         kind=kind,
@@ -153,7 +162,8 @@ def candidate_facts(record: Record, *, provider: str, kind: str, model: ModelIde
             licence=model.licence,
             loras=[lora.name for lora in request.lora],
             controls=[control.model for control in request.control if control.model],
-            instant=record.entry("accepted").time,
+            detectors=[name for detector in looking for name in licence_parts(detector)],
+            instant=instant,
         ),
     )
 

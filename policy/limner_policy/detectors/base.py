@@ -34,7 +34,9 @@ class Detector(Protocol):
     and raises what is wrong with it, before anything is spent; `with_lists(lists)` for categories that are lists of the
     packs (`ListDetector`) and `with_concepts(concepts)` for those that are concepts (`ConceptDetector`); `settings`
     with `with_settings` (`settings.ConfigurableDetector`); `embed` and `score_vectors`
-    (`embeddings.EmbeddingDetector`).
+    (`embeddings.EmbeddingDetector`); `remote = True` where it sends pictures to somebody else, so that it is asked last
+    and not at all about suspected material (`sending.py`); `licence_parts`, the names under which licence facts know
+    its code and weights (`licence_parts`).
     """
 
     @property
@@ -101,6 +103,12 @@ class ConceptDetector(Detector, Protocol):
             concepts: by name, which becomes the category.
         """
         ...
+
+
+def licence_parts(detector: Detector) -> tuple[str, ...]:
+    """The names that licence facts are asked about: the detector's `licence_parts`, else its own name alone."""
+    named = getattr(detector, "licence_parts", None)
+    return tuple(map(str, named)) if isinstance(named, tuple | list) and named else (detector.name,)
 
 
 def batch_of(detector: Detector) -> int:

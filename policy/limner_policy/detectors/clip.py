@@ -66,6 +66,11 @@ class ClipDetector:
         return tuple(one.name for one in self._concepts)
 
     @property
+    def licence_parts(self) -> tuple[str, ...]:
+        """What the licence facts are asked about: the code, and the weights in use."""
+        return (self.name, self._engine.settings.weights_name)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over weights, configuration, preprocessing and tokenizer (`clip_files.together`).
 

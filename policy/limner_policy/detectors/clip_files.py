@@ -19,6 +19,7 @@ from limner_policy.errors import DetectorError, DetectorUnavailable, WeightsMism
 from limner_policy.shapes import suggestion
 
 STARTER = "starter"
+STARTER_SUBJECT = "limner-starter-clip"
 STARTER_FOLDER = Path(__file__).parent.parent / "data" / "starter-clip"
 CONFIG = "open_clip_config.json"
 # In the order in which open_clip itself looks for them.
@@ -55,6 +56,14 @@ class ClipSettings(DetectorSettings):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int | None = Field(default=None, ge=1, le=256)
     batch: int = Field(default=8, ge=1, le=256)
+
+    @property
+    def weights_name(self) -> str:
+        """How licence facts name the weights: without the folders that they lie in on this machine."""
+        if self.model == STARTER:
+            return STARTER_SUBJECT
+        names = (Path(self.model).name, Path(self.pretrained).name if self.pretrained else "")
+        return "/".join(filter(None, names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -493,3 +493,23 @@ def test_commands_show_detector_version_score_and_threshold(
     explained = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "eye/x (7) 0.900000, threshold 0.800000, a person decides from 0.500000: reached" in explained
     assert "pictures" in explained
+
+
+def test_a_detectors_licence_is_judged_like_that_of_any_part(house_of: Write, eyes: ModuleType) -> None:
+    """A detector of which no licence is known stops an engine where a rule asks for known licences; ours do not."""
+    eyes.SCORES[:] = [0.1]
+    config = house_of()
+    file = config.root / "house.yaml"
+    text = file.read_text()
+    rule = text.split("rules:\n")[1].replace("EY-1", "LI-1").replace("stage: image", "stage: candidate")
+    rule = rule.replace(EYE, "{all: [{provider: {in: [fake]}}, {licence: {known: no}}]}")
+    file.write_text(text + rule)
+    with Limner.open(config) as limner, pytest.raises(PolicyDenied, match="eye") as caught:
+        limner.generate("red apple")
+    assert caught.value.decision.stage == "candidate"
+    file.write_text((text + rule).replace(EYE, '{evidence: {detector: nsfw, category: nsfw, at_least: "1"}}'))
+    with Limner.open(config) as limner:
+        result = limner.generate("red apple")
+    with open_log(config) as log:
+        facts = log.payload(Record.load(log, result.record_id).entry("judged", stage="image").payloads["input"])
+    assert ("detector", "nsfw") in {(part["role"], part["name"]) for part in facts["candidate"]["parts"]}

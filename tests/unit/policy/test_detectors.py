@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from limner_policy.detectors import registry, running
-from limner_policy.detectors.base import Detector, Pixels, scored
+from limner_policy.detectors.base import Detector, Pixels, licence_parts, scored
 from limner_policy.detectors.registry import load_detectors
 from limner_policy.detectors.running import MAX_CALLS, run_detectors
+from limner_policy.detectors.sending import inspect_in_turn
 from limner_policy.errors import DetectorError
 from limner_policy.types import Evidence
 
@@ -229,6 +230,45 @@ def test_two_detectors_of_one_name_are_refused() -> None:
     """Evidence under one name has one origin."""
     with pytest.raises(DetectorError, match="two detectors are called 'brightness'"):
         run_detectors([Brightness(), Brightness()], PICTURES)
+
+
+def test_licence_facts_are_asked_about_code_and_weights() -> None:
+    """A detector names its parts; without that it is looked up by its own name. No folder is among them."""
+    from limner_policy.detectors.clip_files import ClipSettings
+
+    class Two(Brightness):
+        licence_parts = ("brightness", "org/weights")
+
+    assert licence_parts(Brightness()) == ("brightness",)
+    assert licence_parts(Two()) == ("brightness", "org/weights")
+    named = [ClipSettings(), ClipSettings(model="ViT-B-32", pretrained="laion2b"), ClipSettings(model="/a/b/own")]
+    assert [one.weights_name for one in named] == ["limner-starter-clip", "ViT-B-32/laion2b", "own"]
+
+
+def test_a_detector_that_sends_pictures_is_asked_last_and_not_about_what_was_stopped() -> None:
+    """The others' evidence decides for each picture; the one that was not asked is unknown and says why."""
+    asked: list[int] = []
+
+    class Far(Brightness):
+        remote = True
+
+        def score(self, images: Any) -> Any:
+            asked.append(len(images))
+            return super().score(images)
+
+    def stop(number: int, evidence: Any) -> bool:
+        assert {one.detector for one in evidence} == {"brightness"}
+        return number == 0
+
+    first, second = inspect_in_turn([Far("far"), Brightness()], PICTURES[:2], stop)
+    assert asked == [1]
+    assert [(one.detector, one.status, one.image) for one in second.evidence] == [
+        ("brightness", "ok", 1),
+        ("far", "ok", 1),
+    ]
+    (told,) = (one for one in first.evidence if one.detector == "far")
+    assert (told.status, told.reason) == ("unknown", "it was not asked: no picture is sent on")
+    assert inspect_in_turn([Brightness()], PICTURES, lambda *_: pytest.fail("nobody sends anything"))
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
