@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from limner import Limner, verify_file
 from limner.cli.output import paint, show_report, show_verification, table
 from limner.config import Config
+from limner.demo.inside import show_inside
 from limner.demo.sheet import Tile, draw_sheet
 from limner.errors import EVERY, PolicyDenied, exit_code
 from limner.reading import open_log
@@ -54,7 +55,7 @@ def _demo(folder: Path, console: Console) -> None:
         files = _save(results, folder)
         _show_decisions(results, console)
         _show_denial(limner, console)
-    sheet = _sheet(results, folder)
+    sheet = _sheet(results, show_inside(config, console), folder)
     forged = _show_credentials(files[0], config, folder, console)
     _show_audit(config, console)
     console.rule("Look at")
@@ -89,13 +90,14 @@ def _save(results: list[ImageResult], folder: Path) -> list[Path]:
     ]
 
 
-def _sheet(results: list[ImageResult], folder: Path) -> Path:
+def _sheet(results: list[ImageResult], denied: Tile, folder: Path) -> Path:
     tiles = [
         Tile(image.data, prompt, f"seed {image.seed} · {image.decision.verdict.value}")
         for prompt, result in zip(PROMPTS, results, strict=True)
         for image in result.images
     ]
-    return draw_sheet(tiles, folder / "contact-sheet.png", title="Limner demo: signed and recorded pictures")
+    title = "Limner demo: signed and recorded pictures, and one that was denied"
+    return draw_sheet([*tiles, denied], folder / "contact-sheet.png", title=title)
 
 
 def _show_decisions(results: list[ImageResult], console: Console) -> None:
@@ -125,8 +127,8 @@ def _show_denial(limner: Limner, console: Console) -> None:
 
 
 def _show_credentials(file: Path, config: Config, folder: Path, console: Console) -> Path:
-    """Step 4: the credentials read back, and a tampered copy caught."""
-    console.rule("4. What a picture proves, and a forgery")
+    """Step 5: the credentials read back, and a tampered copy caught."""
+    console.rule("5. What a picture proves, and a forgery")
     show_verification(console, verify_file(file, config=config))
     forged = folder / "forged.png"
     forged.write_bytes(_tampered(file.read_bytes()))
@@ -166,8 +168,8 @@ def _with_chunks(data: bytes, chunks: bytes) -> bytes:
 
 
 def _show_audit(config: Config, console: Console) -> None:
-    """Step 5: the audit database proves itself."""
-    console.rule("5. The audit database proves itself")
+    """Step 6: the audit database proves itself."""
+    console.rule("6. The audit database proves itself")
     with open_log(config) as log:
         show_report(console, verify_log(log))
 

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 _EDGE, _GAP, _TEXT, _HEAD = 192, 14, 40, 64
+_DENIED = "#c62828"
 _INK, _FAINT, _PAPER, _CARD = "#1c1c1e", "#6e6e73", "#ffffff", "#f5f5f7"
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of the sheet: its encoded bytes, a caption, and a second, fainter line."""
+    """One picture of the sheet: its encoded bytes, a caption, and a second, fainter line; a denied one is crossed."""
 
     data: bytes
     caption: str
     note: str
+    denied: bool = False
 
 
 def draw_sheet(tiles: Sequence[Tile], path: Path, *, title: str, columns: int = 4) -> Path:
@@ -57,6 +59,9 @@ def _draw_tile(sheet: Image, tile: Tile, corner: tuple[int, int]) -> None:
         small = picture.convert("RGB")
     sheet.paste(small.resize((_EDGE, _EDGE), Image.Resampling.LANCZOS), (left + 4, top + 4))
     sheet.paste(small, (left + _EDGE + 10, top + _EDGE + 4 - small.height))
+    if tile.denied:
+        draw.rectangle((left + 4, top + 4, left + 3 + _EDGE, top + 3 + _EDGE), outline=_DENIED, width=5)
+        draw.line((left + 6, top + _EDGE, left + _EDGE, top + 6), fill=_DENIED, width=5)
     draw.text((left + 8, top + _EDGE + 8), tile.caption, fill=_INK, font=_font(16))
     draw.text((left + 8, top + _EDGE + 28), tile.note, fill=_FAINT, font=_font(12))
 

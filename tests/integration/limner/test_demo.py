@@ -24,6 +24,8 @@ def test_the_demo_tells_the_whole_story(
     told = capsys.readouterr().out
     for words in ("4 pictures in", "denied by rule GEN-020", "=> trusted", "=> invalid", "bytes: differ", "\nVALID in"):
         assert words in told, words
+    for words in ("denied by rule SC-1 of pack starter-concepts", "clip/weapon", "reached", "No picture is kept"):
+        assert words in told, words
     folder = tmp_path / "out"
     assert {p.name for p in folder.glob("*.png")} == {
         "contact-sheet.png",
@@ -32,4 +34,8 @@ def test_the_demo_tells_the_whole_story(
     }
     with open_log(Config(root=folder)) as log:
         assert len(list(log.entries(steps=["delivered"]))) == 2
-        assert len(list(log.entries(steps=["denied"]))) == 1
+        assert len(list(log.entries(steps=["denied"]))) == 2
+        (seen,) = (e for e in log.entries(steps=["judged"]) if e.data.get("hits") and e.data.get("evidence"))
+        (weapon,) = (one for one in seen.data["evidence"] if one["category"] == "weapon")
+        assert weapon["rules"][0]["comparison"] == "reached"
+        assert weapon["score"] >= weapon["rules"][0]["threshold"]
