@@ -14,7 +14,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check --no-input -c constraints.
 # pip tells what it collects; the rest of its talk is left out.
 SHOW := | awk '/^(Collecting|Downloading|Installing|Successfully)/ { print "      " substr($$0, 1, 100); fflush() }'
 
-.PHONY: demo test bench lint types contracts unit notebooks soak clean help
+.PHONY: demo test bench lint types contracts unit notebooks soak matrix clean help
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,8 +59,12 @@ test: lint types contracts  ## lint, types, import contracts, every test, the no
 bench: $(VENV)/.dev  ## figures, each with its ratio to a peer in the same run
 	@for b in benchmarks/*.py; do echo "==> $$b"; $(BIN)/python $$b; done
 
-soak: $(VENV)/.dev  ## many more rounds of kill -9
-	@LIMNER_SOAK=1 LIMNER_KILLS=1000 $(BIN)/pytest -q tests/faults
+soak: $(VENV)/.dev  ## 1,000 x kill -9, 1,000 verifications beside four writers, deep fuzzing (hours)
+	@LIMNER_SOAK=1 LIMNER_KILLS=1000 LIMNER_VERIFICATIONS=1000 $(BIN)/pytest -q --timeout=0 tests/faults \
+		tests/unit/provenance/test_fuzzed_parsers.py tests/unit/provenance/credentials/test_fuzzed_readers.py
+
+matrix: $(VENV)/.dev  ## write the fault matrix of docs/audit.md anew from the tests
+	@$(BIN)/python tests/faults/matrix.py --write
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

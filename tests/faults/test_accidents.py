@@ -17,7 +17,6 @@ from faults.world import ERASED, World, open_at, record_id
 from limner_provenance.errors import LogCorrupt, PayloadErased
 
 VERIFY = "`limner audit verify`"
-EXPORTED = "`limner audit verify --checkpoint FILE`, with a checkpoint exported before"
 RESTORER = "who restores a backup"
 EACH = 5
 VERIFICATIONS = int(os.environ.get("LIMNER_VERIFICATIONS", "4"))
@@ -56,7 +55,7 @@ def test_a_clock_that_goes_back(world: World, row: Row, monkeypatch: pytest.Monk
     row.confirm(text)
 
 
-@attack("lose the -wal file", who="an accident, or a bad backup", by=VERIFY + ", and the next opening", said="cut off")
+@attack("lose the -wal file", who="an accident, or a bad backup", by=VERIFY + ", and the next opening", said="its end was cut off")
 def test_a_lost_wal(world: World, row: Row) -> None:
     """Entries that were only in the -wal file are missed, since the anchor knows of them."""
     with open_at(world.state) as log:
@@ -276,7 +275,7 @@ def test_a_restored_backup_after_an_erasure(world: World, row: Row) -> None:
 @attack(
     "restore everything, the anchor included, from before an erasure (what was erased can be read again)",
     who=RESTORER,
-    by=EXPORTED + " after the erasure",
+    by="`limner audit verify --checkpoint FILE`, with a checkpoint exported after the erasure",
     said="its end was cut off",
 )
 def test_everything_restored_after_an_erasure(world: World, row: Row) -> None:

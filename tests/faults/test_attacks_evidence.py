@@ -150,7 +150,7 @@ def test_another_prompt(proof: Proof, row: Row) -> None:
     "call a field erased that no entry erased",
     who="the operator",
     by=VERIFIER,
-    said="no entry here says that it was erased",
+    said="no entry … erased",
 )
 def test_a_pretended_erasure(proof: Proof, row: Row) -> None:
     """An erasure is believed only from the entry that did it."""
@@ -166,7 +166,7 @@ def test_a_pretended_erasure(proof: Proof, row: Row) -> None:
     "make a whole evidence file with a log and key of one's own",
     who="a stranger",
     by="`verify_evidence.py --log-key KEY`",
-    said="is another one than the pinned key",
+    said="the pinned key",
 )
 def test_another_log(proof: Proof, row: Row) -> None:
     """A file of another log is INVALID to whoever pinned this one's key; unpinned, the report says `unpinned`."""

@@ -1,0 +1,41 @@
+"""docs/audit.md and the tests say the same: the fault matrix is made from the tests, its commands exist."""
+
+from __future__ import annotations
+
+import re
+
+from faults.matrix import MODULES, PAGE, page_with, rows
+from typer.main import get_command
+
+from limner.cli.app import app
+
+
+def test_the_page_holds_what_the_tests_say() -> None:
+    """The table in docs/audit.md is the one made from the tests; `make matrix` writes it."""
+    assert page_with(rows()) == PAGE.read_text(encoding="utf-8"), "run `make matrix`"
+
+
+def test_every_line_is_its_own() -> None:
+    """No attack stands there twice, no test holds two lines, and each line says something."""
+    found = rows()
+    marked = [path.stem for path in PAGE.parents[1].glob("tests/faults/test_*.py") if "\n@attack(" in path.read_text()]
+    assert sorted(marked) == sorted(f"test_{name}" for name in MODULES)
+    assert len({row.attack for row, _ in found}) == len({test for _, test in found}) == len(found) > 40
+    assert all(row.attack and row.who and row.by and row.said for row, _ in found)
+
+
+def test_the_page_names_commands_that_exist() -> None:
+    """Every `limner …` command and option named on the page is one that the command line has."""
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"limner ((?:audit )?[a-z-]+)((?: --[a-z-]+| [A-Z_.a-z]+)*)", text))
+    assert len(named) > 5
+    root = get_command(app)
+    for words, rest in named:
+        command = root
+        for word in words.split():
+            held = getattr(command, "commands", {})
+            assert word in held, f"limner {words}"
+            command = held[word]
+        options = {option for parameter in command.params for option in parameter.opts}
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in options, f"limner {words} {option}"
