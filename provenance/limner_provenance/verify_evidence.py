@@ -4,12 +4,11 @@
     python -I verify_evidence.py FILE.evidence [IMAGE ...] [--log-key KEY] [--checkpoint FILE] [--json]
 
 This one file may be copied anywhere; docs/evidence-format.md is what it implements. The steps, in order:
-
      1. The file is canonical JSON: its bytes equal their own re-serialisation.
      2. Every member has the name and the type that the format gives it.
      3. The document's digest fits.
-     4. The checkpoint is signed by the log's key, which is the pinned one where one is pinned.
-     5. Every entry is included under that checkpoint and well formed; entry 0 states this log and this key.
+     4. The checkpoint is signed by the log's key.
+     5. Every entry is included under it; from entry 0's key, rotations lead to the log's, past the pinned one.
      6. The entries are those of one record, and of the log itself.
      7. Every field is disclosed and fits its commitment, or withheld, or erased by an entry that says so.
      8. The policy packs are the ones that the log loaded, byte for byte.
@@ -19,9 +18,8 @@ This one file may be copied anywhere; docs/evidence-format.md is what it impleme
     12. The log only grew from the checkpoints named here; the one given with --checkpoint is among them.
     13. Each given image file is, to the last byte, one that was sealed.
 
-Verdicts: VALID and VALID-WITH-ERASURE (exit code 0), INCOMPLETE (what is missing) and INVALID (where; the first step
-that fails) (exit code 1); exit code 2 is wrong usage, or a file that cannot be read.
-What one file alone cannot prove (that nothing was left out, that all see the same log) the specification lists.
+Verdicts: VALID and VALID-WITH-ERASURE (exit code 0), INCOMPLETE (what is missing) and INVALID (where: the first step
+that fails) (1); 2 is wrong usage or an unreadable file. What one file alone cannot prove the specification lists.
 """
 
 # ruff: noqa: PTH123, T201
@@ -40,7 +38,8 @@ MAX_DOCUMENT, MAX_BRACKETS, MAX_LEAF, MAX_NOTE, MAX_ITEMS = 16 << 20, 1_000_000,
 MAX_PACKS, MAX_DEPTH, MAX_LEAF_DEPTH, MAX_INTEGER = 64 << 20, 72, 64, 2**53 - 1
 TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
 KEY = re.compile(r"([\x21-\x2a\x2c-\x7e]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
-HOUSE, RESERVED = {"log_created", "opened", "policy_loaded", "erased"}, ("timestamps", "watermarks", "witnesses")
+HOUSE = {"log_created", "opened", "policy_loaded", "erased", "key_rotated"}
+RESERVED = ("timestamps", "watermarks", "witnesses")
 # What each member is: an object, a list of one kind of thing, or a word; `?` says that it may be null.
 DOCUMENT: dict[str, Any] = {
     "format": "text", "version": "count", "digest": "hex", "record": "text", "made": {"by": "text", "time": "text"},
@@ -51,8 +50,7 @@ DOCUMENT: dict[str, Any] = {
     "consistency": [{"note": "text", "proof": "hashes"}], "page": {"html": "text", "sha256": "hex"},
 }  # fmt: skip
 FIELD: dict[str, Any] = {"entry": "count", "name": "text", "commitment": "hex", "state": "text"}
-STATES: dict[str, Any] = {"disclosed": {"salt": "hex", "value": "any"}, "erased": {"by": "count"}}
-STATES |= {"withheld": {}, "unavailable": {}}
+STATES = {"disclosed": {"salt": "hex", "value": "any"}, "erased": {"by": "count"}, "withheld": {}, "unavailable": {}}
 LEAF = {"v": "count", "record": "text?", "step": "text", "time": "text", "data": "object", "payloads": "object"}
 NONE: Any = {"step": None, "data": {}, "state": "absent"}
 
@@ -104,9 +102,9 @@ def strict(text: str, where: str) -> bytes:
 def shape(value: Any, spec: Any, where: str) -> None:
     """Check a value against a table as `DOCUMENT`."""
     if spec == "field":
-        state = value.get("state") if isinstance(value, dict) else None
-        need(isinstance(state, str) and state in STATES, where, "its state is none of " + ", ".join(STATES))
-        spec = FIELD | STATES[str(state)]
+        state = str(value.get("state")) if isinstance(value, dict) else ""
+        need(state in STATES, where, "its state is none of " + ", ".join(STATES))
+        spec = FIELD | STATES[state]
     if isinstance(spec, dict):
         right = isinstance(value, dict) and value.keys() == spec.keys()
         need(right, where or "document", "needs exactly the members " + ", ".join(sorted(spec)))
@@ -117,30 +115,38 @@ def shape(value: Any, spec: Any, where: str) -> None:
         for number, item in enumerate(value):
             shape(item, spec[0], f"{where}[{number}]")
     elif spec != "any" and not (value is None and spec.endswith("?")):
-        kind = str(spec).rstrip("?")
-        right = type(value) is {"count": int, "object": dict}.get(kind, str) and (
-            kind != "count" or str(value).isdigit()
-        )
+        kind, digits = str(spec).rstrip("?"), str(value).isdigit()
+        right = type(value) is {"count": int, "object": dict}.get(kind, str) and (kind != "count" or digits)
         need(right and (kind != "hex" or re.fullmatch("[0-9a-f]{64}", value)), where, f"is no {kind}")
         data = strict(value, where) if kind in {"base64", "hashes"} else b""
         need(kind != "hashes" or (len(data) % 32 == 0 and len(data) <= 128 * 32), where, "is no list of hashes")
 
 
-def read_key(text: str, where: str) -> tuple[str, bytes, Ed25519PublicKey]:
-    """Read a verifier key NAME+HASH+KEY (C2SP signed note, Ed25519): its name, its four hash bytes, the key."""
+def read_key(text: str, where: str) -> tuple[str, bytes, Ed25519PublicKey, str]:
+    """Read a verifier key NAME+HASH+KEY (C2SP, Ed25519): name, its four hash bytes, key, text."""
     match: Any = KEY.fullmatch(text)
     data = strict(match[3], where) if match else b""
     need(len(data) == 33 and data[0] == 1, where, "is no Ed25519 key of the form NAME+HASH+KEY")
     need(sha256(match[1].encode() + b"\n" + data).hexdigest()[:8] == match[2], where, "key and hash differ")
-    return match[1], bytes.fromhex(match[2]), Ed25519PublicKey.from_public_bytes(data[1:])
+    return match[1], bytes.fromhex(match[2]), Ed25519PublicKey.from_public_bytes(data[1:]), text
 
 
-def read_note(note: str, key: Any, where: str) -> tuple[int, bytes]:
-    """Check a signed checkpoint, and give its size and root."""
+def signed_by(key: Any, signature: bytes, data: bytes, where: str) -> bool:
+    """Check one signature."""
+    try:
+        key[2].verify(signature, data)
+    except InvalidSignature:
+        raise Invalid(where, "its signature is wrong") from None
+    return True
+
+
+def read_note(note: str, keys: list[Any], where: str) -> tuple[int, bytes]:
+    """Check a checkpoint by the key of its size, among (index of the entry it came with, key); give size and root."""
     head, blank, tail = note.partition("\n\n")
     lines, signed = head.split("\n"), False
     right = len(note) <= MAX_NOTE and blank and len(lines) == 3 and tail.endswith("\n")
     need(right and re.fullmatch(r"0|[1-9][0-9]{0,15}", lines[1]), where, "is no signed checkpoint of three lines")
+    key = [key for index, key in keys if index < int(lines[1])][-1]
     need(lines[0] == key[0], where, "is of another log")
     root = strict(lines[2], where)
     for line in tail[:-1].split("\n"):
@@ -148,11 +154,7 @@ def read_note(note: str, key: Any, where: str) -> tuple[int, bytes]:
         need(len(parts) == 3 and parts[0] == "—" and parts[1], where, "has a malformed signature line")
         data = strict(parts[2], where)
         if not signed and parts[1] == key[0] and data[:4] == key[1]:
-            try:
-                key[2].verify(data[4:], (head + "\n").encode())
-                signed = True
-            except InvalidSignature:
-                raise Invalid(where, "its signature is wrong") from None
+            signed = signed_by(key, data[4:], (head + "\n").encode(), where)
     need(signed and len(root) == 32, where, "is not signed by the log's key, or its root is no hash")
     return int(lines[1]), root
 
@@ -189,15 +191,15 @@ class Verification:
 
     def run(self, data: bytes, files: list[str], log_key: str | None = None, note: str | None = None) -> dict[str, Any]:
         """Take the steps for the evidence's bytes, paths of images, a pinned key, a checkpoint; give the report."""
-        self.pinned, self.external = log_key, note
-        self.missing: list[str] = []
+        self.pinned = None if log_key is None else read_key(log_key, "--log-key")[3]
+        self.external, self.missing = note, list[str]()
         self.report: dict[str, Any] = {"verdict": "INVALID", "trust": "pinned" if log_key else "unpinned"}
         self.report |= {"log_key": None, "credentials": "not validated here", "missing": self.missing}
-        steps = (self.checkpoint, self.entries, self.fields, self.packs, self.decisions, self.images, self.consistency)
+        steps = (self.checkpoint, self.entries, self.fields, self.packs, self.decisions, self.images, self.growth)
         try:
             self.document(data)  # 1, 2, 3
-            for step in steps:  # 4 … 12
-                step()
+            for step in steps:
+                step()  # 4 … 12
             self.files(files)  # 13
         except Invalid as error:
             return self.report | dict(zip(("where", "says"), error.args, strict=True))
@@ -207,6 +209,10 @@ class Verification:
         self.report["not_checked"] = [name for name in RESERVED if name in self.doc]
         good = "VALID-WITH-ERASURE" if self.report["erased"] else "VALID"
         return self.report | {"verdict": "INCOMPLETE" if self.missing else good}
+
+    def lack(self, condition: Any, what: str) -> None:
+        """Note what is missing where `condition` holds."""
+        self.missing.extend([what] if condition else ())
 
     def document(self, data: bytes) -> None:
         """Steps 1, 2 and 3."""
@@ -221,17 +227,14 @@ class Verification:
     def checkpoint(self) -> None:
         """Step 4."""
         log = self.doc["log"]
-        self.key = read_key(log["key"], "log.key")
-        self.report["log_key"] = log["key"]
-        need(self.pinned in {None, log["key"]}, "log.key", "is another one than the pinned key")
-        need(self.key[0] == log["origin"], "log.origin", "is not the name in the log's key")
-        self.tree = read_note(log["checkpoint"], self.key, "log.checkpoint")
+        key, self.report["log_key"] = read_key(log["key"], "log.key"), log["key"]
+        need(key[0] == log["origin"], "log.origin", "is not the name in the log's key")
+        self.tree = read_note(log["checkpoint"], [(-1, key)], "log.checkpoint")
         self.report["checkpoint"] = {"size": self.tree[0], "root": self.tree[1].hex()}
 
     def entries(self) -> None:
         """Steps 5 and 6."""
-        self.at, self.own = dict[int, Any](), dict[int, Any]()
-        last, log = -1, self.doc["log"]
+        self.at, self.own, last, log = dict[int, Any](), dict[int, Any](), -1, self.doc["log"]
         for number, item in enumerate(self.doc["entries"]):
             where, index, leaf = f"entries[{number}]", item["index"], item["leaf"].encode()
             need(last < index < self.tree[0] and len(leaf) <= MAX_LEAF, where, "is out of order or too large")
@@ -249,19 +252,31 @@ class Verification:
                 self.own[index] = entry
         first = self.at.get(0, NONE)
         right = [first["step"], first["data"].get("format")] == ["log_created", "limner.audit.v1"]
-        right = right and [first["data"].get(name) for name in ("origin", "key")] == [log["origin"], log["key"]]
-        need(right, "entries[0]", "is not the entry 0 that creates this log with this key")
+        need(right and first["data"].get("origin") == log["origin"], "entries[0]", "does not create this log")
+        self.rotations(str(first["data"].get("key")))
         self.report |= {"record": self.doc["record"], "steps": (steps := [e["step"] for e in self.own.values()])}
         need("accepted" not in steps[1:], "record", "was accepted later than its first entry")
-        if steps[:1] != ["accepted"]:
-            self.missing.append("record: its first entry, accepted")
+        self.lack(steps[:1] != ["accepted"], "record: its first entry, accepted")
+
+    def rotations(self, key: str) -> None:
+        """Step 5, the keys: from entry 0's to the log's."""
+        self.keys = [(-1, read_key(key, "entries[0]"))]
+        for number, (index, entry) in enumerate(self.at.items()):
+            if entry["step"] == "key_rotated":
+                where, data, old = f"entries[{number}]", entry["data"], self.keys[-1][1]
+                self.keys.append((index, new := read_key(str(data["new"]), where)))
+                need([data["old"], new[0]] == [old[3], old[0]], where, "does not follow the key before it")
+                for name, signer in (("old", old), ("new", new)):
+                    signature, text = strict(str(data["signatures"][name]), where), f"{old[3]}\n{new[3]}\n"
+                    signed_by(signer, signature, f"limner.key_rotated.v1\n{text}".encode(), where)
+        need(self.keys[-1][1][3] == self.doc["log"]["key"], "entries[0]", "does not lead to the log's key")
+        need(self.pinned in {None, *(key[3] for _, key in self.keys)}, "log.key", "the pinned key is none of the log's")
 
     def fields(self) -> None:
         """Step 7."""
         fields, self.field = self.doc["fields"], {(f["entry"], f["name"]): f for f in self.doc["fields"]}
         there = [(index, name) for index, entry in self.at.items() for name in sorted(entry["payloads"])]
-        right = [(f["entry"], f["name"]) for f in fields] == there
-        need(right, "fields", "are not the payloads of the entries, each once and in order")
+        need([(f["entry"], f["name"]) for f in fields] == there, "fields", "are not the entries' payloads, in order")
         gone = {i: set(map(str, e["data"]["payloads"])) for i, e in self.at.items() if e["step"] == "erased"}
         for number, field in enumerate(fields):
             where, reference = f"fields[{number}]", self.at[field["entry"]]["payloads"][field["name"]]
@@ -272,14 +287,13 @@ class Verification:
             need(right, where, "name, salt and value do not fit the entry's commitment")
             right = field["state"] != "erased" or reference["id"] in gone.get(field["by"], ())
             need(right, where, "no entry here says that it was erased")
-            if field["state"] == "unavailable":
-                self.missing.append(f"{where}: {field['name']} of entry {field['entry']}")
+            self.lack(field["state"] == "unavailable", f"{where}: {field['name']} of entry {field['entry']}")
         shown = [f for f in fields if "value" in f and f["name"] not in {"manifest", "source"}]
         self.report["disclosed"] = [[f["entry"], f["name"], f["value"]] for f in shown]
 
     def packs(self) -> None:
         """Step 8."""
-        self.sources: dict[Any, bytes] = {}
+        self.sources = dict[Any, bytes]()
         for number, pack in enumerate(self.doc["packs"]):
             where, entry = f"packs[{number}]", self.at.get(pack["entry"], NONE)
             left, stream = MAX_PACKS - sum(map(len, self.sources.values())), zlib.decompressobj()
@@ -295,25 +309,21 @@ class Verification:
         """Step 9."""
         judged = {index: entry for index, entry in self.own.items() if entry["step"] in {"judged", "planned"}}
         inputs = [key for key in self.field if key[0] in judged and re.fullmatch(r"input(-[0-9]+)?", key[1])]
-        right = [(d["entry"], d["input"]) for d in self.doc["decisions"]] == inputs
-        need(right, "decisions", "are not those of the entries, each once and in order")
+        need([(d["entry"], d["input"]) for d in self.doc["decisions"]] == inputs, "decisions", "are not the entries'")
         for number, decision in enumerate(self.doc["decisions"]):
             facts = self.field[decision["entry"], decision["input"]].get("value", {"evidence": decision["evidence"]})
             right = canonical(facts.get("evidence", [])) == canonical(decision["evidence"])
             need(right, f"decisions[{number}]", "its evidence is not that of its input")
         erased = {self.at[i]["data"].get("sha256") for (i, _), f in self.field.items() if f["state"] == "erased"}
-        self.report["decisions"] = []
+        names = ("stage", "image", "verdict", "hits", "candidates")
+        self.report["decisions"] = [{n: e["data"].get(n) for n in names} | {"entry": i} for i, e in judged.items()]
         for index, entry in judged.items():
             packs = {str(pack["sha256"]) for pack in entry["data"]["packs"]}
-            if packs - self.sources.keys() - erased:
-                self.missing.append(f"decisions: a policy pack of entry {index}")
-            told = {name: entry["data"].get(name) for name in ("stage", "image", "verdict", "hits", "candidates")}
-            self.report["decisions"].append(told | {"entry": index})
+            self.lack(packs - self.sources.keys() - erased, f"decisions: a policy pack of entry {index}")
 
     def images(self) -> None:
         """Step 10."""
-        self.report["images"], last = [], -1
-        steps: dict[tuple[str, str], list[tuple[int, Any]]] = {}
+        self.report["images"], last, steps = [], -1, dict[tuple[str, str], list[tuple[int, Any]]]()
         for index, entry in self.own.items():
             told = entry["data"]["images"] if entry["step"] == "produced" else [entry["data"]]
             for one in told if entry["step"] in {"produced", "judged"} else ():
@@ -328,33 +338,29 @@ class Verification:
             verdict = judged[-1]["data"].get("verdict") if judged else "allow"
             right = verdict in {"allow", "allow_with_duties"} or (verdict == "review" and approved < index)
             need(right, where, "was sealed although policy did not allow it")
-            if not made or not judged:
-                self.missing.append(f"{where}: the entry that produced it, or the one that judged it")
+            self.lack(not made or not judged, f"{where}: the entry that produced it, or the one that judged it")
             asset, manifest = (self.field.get((index, name), NONE) for name in ("asset", "manifest"))
-            if {asset["state"], manifest["state"]} - {"disclosed", "erased"}:
-                self.missing.append(f"{where}: its manifest, or the hash of its bytes")
+            self.lack({asset["state"], manifest["state"]} - {"disclosed", "erased"}, f"{where}: its manifest or hash")
             if manifest["state"] == "disclosed":
                 data = strict(str(manifest["value"]), where)
-                names = [self.doc["record"], *(entry["hash"] for entry in made[-1:])]
-                right = sha256(data).hexdigest() == sealed["data"].get("manifest_sha256")
-                right = right and all(name.encode() in data for name in names)
+                right = all(n.encode() in data for n in (self.doc["record"], *(entry["hash"] for entry in made[-1:])))
+                right = right and sha256(data).hexdigest() == sealed["data"].get("manifest_sha256")
                 need(right, where, "its manifest is not the sealed one, or names another record or production")
             self.report["images"].append({"image": n, "sha256": asset.get("value", {}).get("sha256"), "file": None})
 
-    def consistency(self) -> None:
+    def growth(self) -> None:
         """Steps 11 and 12."""
         page, trees = self.doc["page"], [self.tree]
         need(sha256(page["html"].encode()).hexdigest() == page["sha256"], "page", "is not what its hash says")
         for number, item in enumerate(self.doc["consistency"]):
-            trees.append(read_note(item["note"], self.key, f"consistency[{number}]"))
-            right = grew(trees[-1], self.tree, base64.b64decode(item["proof"]))
-            need(right, f"consistency[{number}]", "the log did not only grow from there")
+            trees.append(read_note(item["note"], self.keys, f"consistency[{number}]"))
+            grown = grew(trees[-1], self.tree, base64.b64decode(item["proof"]))
+            need(grown, f"consistency[{number}]", "the log did not only grow from there")
         if self.external is not None:
-            given = read_note(self.external, self.key, "checkpoint")
+            given = read_note(self.external, self.keys, "checkpoint")
             known = {tree for tree in trees if tree[0] == given[0]}
             need(not known or given in known, "checkpoint", f"there are two histories of {given[0]} entries")
-            if not known:
-                self.missing.append(f"checkpoint: a proof between {given[0]} and {self.tree[0]} entries")
+            self.lack(not known, f"checkpoint: a proof between {given[0]} and {self.tree[0]} entries")
 
     def files(self, files: list[str]) -> None:
         """Step 13."""
@@ -364,12 +370,10 @@ class Verification:
                 digest = file_digest(file, "sha256").hexdigest()
             found = [image for image in self.report["images"] if image["sha256"] == digest]
             need(found or hidden, f"files[{number}]", "is none of the sealed images")
-            if not found:
-                self.missing.append(f"files[{number}]: the hash of the sealed bytes to hold it against")
+            self.lack(not found, f"files[{number}]: the hash of the sealed bytes to hold it against")
             for image in found:
                 image["file"] = path
-        if not files and len(hidden) < len(self.report["images"]):
-            self.missing.append("files: an image file to hold against this")
+        self.lack(not files and len(hidden) < len(self.report["images"]), "files: an image file to hold against this")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -384,14 +388,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with open(options.evidence, "rb") as file, open(options.checkpoint or options.evidence, "rb") as other:
             data, note = file.read(MAX_DOCUMENT + 1), other.read(MAX_NOTE + 1).decode() if options.checkpoint else None
-        if options.log_key is not None:
-            read_key(options.log_key, "--log-key")
-        report = Verification().run(data, options.images, options.log_key, note)
+        said = Verification().run(data, options.images, options.log_key, note)
     except (OSError, UnicodeDecodeError, Invalid) as error:
         parser.exit(2, f"verify_evidence.py: {error}\n")
-    lines = [f"{name}: {json.dumps(value)}" for name, value in report.items()]
-    print(json.dumps(report, indent=2) if options.json else "\n".join(lines))
-    return 0 if report["verdict"] in {"VALID", "VALID-WITH-ERASURE"} else 1
+    print(json.dumps(said, indent=2) if options.json else "\n".join(f"{k}: {json.dumps(v)}" for k, v in said.items()))
+    return 0 if said["verdict"] in {"VALID", "VALID-WITH-ERASURE"} else 1
 
 
 if __name__ == "__main__":

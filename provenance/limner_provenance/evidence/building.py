@@ -13,11 +13,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance.canonical import canonical
-from limner_provenance.checkpoint import Verifier
 from limner_provenance.entries import now
 from limner_provenance.errors import AuditError, EntryInvalid, LogCorrupt, ProvenanceError
 from limner_provenance.evidence.fields import Field, Place, check_names, collect, disclosable, mark_erased
 from limner_provenance.evidence.page import page
+from limner_provenance.rotation import STEP
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
@@ -65,7 +65,7 @@ def build(
     log.check_head(head)
     own = log.record(record)
     names, sealed = check_names(disclose, own), _sealed(own, images)
-    entries = _merge(own, _house(log, own))
+    entries = _merge(own, _house(log, own, head.size))
     fields = collect(log, entries, names, _always(entries, sealed))
     fields, erasing = mark_erased(log, fields, entries)
     entries = _merge(entries, erasing)
@@ -75,7 +75,7 @@ def build(
         "version": 1,
         "made": {"by": made_by, "time": now()},
         "record": record,
-        "log": {"origin": log.origin, "key": log.vkey, "checkpoint": head.note},
+        "log": {"origin": log.origin, "key": log.keys().at(head.size).vkey, "checkpoint": head.note},
         "entries": _proven(log, entries, head),
         "fields": [dict(field.shown) for field in fields],
         "packs": [{"entry": index, "source": _text(zlib.compress(source, 9))} for index, source in packs],
@@ -107,10 +107,11 @@ def _sealed(own: Sequence[Entry], images: Collection[int] | None) -> list[Entry]
     return [found[number] for number in sorted(found) if images is None or number in images]
 
 
-def _house(log: AuditLog, own: Sequence[Entry]) -> Iterable[Entry]:
-    """Give the log's own entries that the record rests on: its creation, what was in force, the packs."""
+def _house(log: AuditLog, own: Sequence[Entry], size: int) -> Iterable[Entry]:
+    """Give the log's own entries that the record rests on: its creation, its keys, what was in force, the packs."""
     first, wanted = own[0].index or 0, {p["sha256"] for entry in own for p in entry.data.get("packs", ())}
     yield log.entry(0)
+    yield from log.entries(steps=[STEP], stop=size)
     opened = list(log.entries(steps=["opened"], stop=first))
     yield from opened[-1:]
     for entry in log.entries(steps=["policy_loaded"]):
@@ -171,7 +172,7 @@ def _consistency(log: AuditLog, checkpoint: str, head: Head) -> dict[str, str]:
     Raises:
         LogCorrupt: the checkpoint is of another log, newer than this one, or of another history.
     """
-    given = Verifier(log.vkey).verify(checkpoint)
+    given = log.keys().verify(checkpoint)
     if given.size > head.size:
         message = f"The checkpoint tells of {given.size} entries, the log has {head.size}: it was rolled back."
         raise LogCorrupt(message, remedy="Run `limner audit verify --checkpoint FILE`.")
