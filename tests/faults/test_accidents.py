@@ -55,7 +55,12 @@ def test_a_clock_that_goes_back(world: World, row: Row, monkeypatch: pytest.Monk
     row.confirm(text)
 
 
-@attack("lose the -wal file", who="an accident, or a bad backup", by=VERIFY + ", and the next opening", said="its end was cut off")
+@attack(
+    "lose the -wal file",
+    who="an accident, or a bad backup",
+    by=VERIFY + ", and the next opening",
+    said="its end was cut off",
+)
 def test_a_lost_wal(world: World, row: Row) -> None:
     """Entries that were only in the -wal file are missed, since the anchor knows of them."""
     with open_at(world.state) as log:
