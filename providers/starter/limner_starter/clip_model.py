@@ -18,7 +18,7 @@ from limner_starter.clip_tokens import VOCABULARY, tokenizer
 from limner_starter.clip_words import Concept
 from limner_starter.errors import BadWorkFolder
 from limner_starter.recipe import PICTURE
-from limner_starter.workspace import read_json, write_json
+from limner_starter.workspace import read_json, write_json, write_text
 
 CONTEXT = 16
 CONFIG = "open_clip_config.json"
@@ -65,6 +65,9 @@ def save(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor],
     save_file(halves, str(folder / WEIGHTS), metadata={"format": "pt"})
     if vocabulary.resolve() != (folder / VOCABULARY).resolve():
         shutil.copyfile(vocabulary, folder / VOCABULARY)
+    # The detector `clip` holds the files against these digests before it loads them.
+    sums = ((hashlib.sha256((folder / name).read_bytes()).hexdigest(), name) for name in (WEIGHTS, VOCABULARY))
+    write_text(folder / "SHA256SUMS", "".join(f"{digest}  {name}\n" for digest, name in sums))
 
 
 def _half(tensor: Tensor) -> Tensor:

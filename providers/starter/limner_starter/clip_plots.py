@@ -55,6 +55,7 @@ def _scores(bench: Bench, figures: dict[str, Any], file: Path) -> None:
         for axis, seen in zip(row, bench.seen, strict=True):
             _strip(axis, bench, concept, seen, _numbers(figures, concept))
     page.suptitle("Scores of the starter CLIP; the half of the names that served no calibration")
+    page.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     with replaced(file) as temporary:
         page.savefig(temporary, format="png", dpi=80)
 
@@ -73,7 +74,6 @@ def _strip(
     axis.set_yticks([0, 1], ["other", concept.name])
     axis.set_xlim(-0.02, 1.02)
     axis.set_title(f"{concept.name}, {seen.set.name}: {int(test.shown.sum())} of {len(score)}", fontsize=9)
-    axis.legend(fontsize=7, loc="center left")
 
 
 def _sheet(bench: Bench, figures: dict[str, Any], file: Path) -> None:
@@ -82,7 +82,7 @@ def _sheet(bench: Bench, figures: dict[str, Any], file: Path) -> None:
     pixels = (seen.set.pictures.permute(0, 2, 3, 1) * 255).round().byte().numpy()
     cells = [cell for concept in concepts() for cell in _cells(bench, concept, figures, pixels)]
     title = (
-        "generated pictures: name, concept, score; after each concept's own, the four highest others; red: wrong side"
+        "generated pictures: concept, score, name; after each concept's own, the four highest others; red: wrong side"
     )
     write_sheet(file, cells[: 2 * _CELLS], title=title, columns=12, enlarge=1.5)
 
@@ -97,7 +97,7 @@ def _cells(bench: Bench, concept: Concept, figures: dict[str, Any], pixels: Pixe
     others = others[np.argsort(-score[others])][:4]
     return [
         Cell(
-            f"{bench.data.names[scored.name[place]]} {concept.name} {score[place]:.2f}",
+            f"{concept.name} {score[place]:.2f} {bench.data.names[scored.name[place]]}",
             [pixels[scored.name[place]]],
             bool(scored.shown[place]) != bool(score[place] >= chosen["deny"]),
         )
