@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -54,48 +55,82 @@ def text_added(data: bytes) -> bytes:
     return data[:-12] + chunk + data[-12:]
 
 
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of an organisation: its key and its root certificate."""
+
+    organisation: str
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def new(cls, organisation: str) -> Authority:
+        """Make one that is in force for years."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+        name = _name(organisation, f"{organisation} root")
+        builder = _builder(name, name, key.public_key(), now - timedelta(days=400), now + timedelta(days=4000))
+        return cls(organisation, key, _for_use(builder, key, ca=True).sign(key, hashes.SHA256()))
+
+    @property
+    def pem(self) -> bytes:
+        """Its root certificate."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def issue(
+        self, common: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        """Issue a signing certificate, by default for a month from yesterday."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+        start, end = start or now - timedelta(days=1), end or now + timedelta(days=30)
+        builder = _builder(
+            _name(self.organisation, common), self.certificate.subject, key.public_key(), start, end
+        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        return key, _for_use(builder, self.key, ca=False).sign(self.key, hashes.SHA256())
+
+
 def foreign(organisation: str, generator: str, *, source: str = _TRAINED, data: bytes | None = None) -> bytes:
     """Sign a picture as the software of somebody else does: another authority, another claim generator."""
-    now = datetime.now(UTC)
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority, leaf = _name(organisation, f"{organisation} Root"), _name(organisation, f"{organisation} Media")
-
-    def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool) -> x509.CertificateBuilder:
-        usage = dict.fromkeys(_OTHER_USES, False)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(authority)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(
-                x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **usage), critical=True
-            )
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False)
-        )
-
-    root = builder(authority, authority_key.public_key(), ca=True).sign(authority_key, hashes.SHA256())
-    certificate = (
-        builder(leaf, key.public_key(), ca=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    chain = certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM)
+    authority = Authority.new(organisation)
+    key, leaf = authority.issue(f"{organisation} Media")
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     facts = ManifestFacts(
         title="image.png",
         mime="image/png",
         software_agent=SoftwareAgent(name=generator),
         digital_source_type=DigitalSourceType(source),
-        created=now,
+        created=datetime.now(UTC),
         record={},
         generator=generator,
         generator_version="1",
     )
-    return seal(data or plain_png(), facts, certificate_signer(chain, private)).data
+    signer = certificate_signer(leaf.public_bytes(Encoding.PEM) + authority.pem, private)
+    return seal(data or plain_png(), facts, signer).data
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, start: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
+
+
+def _for_use(
+    builder: x509.CertificateBuilder, issuer: ec.EllipticCurvePrivateKey, *, ca: bool
+) -> x509.CertificateBuilder:
+    """Say what a certificate is for: to issue others, or to sign."""
+    usage = dict.fromkeys(_OTHER_USES, False) | {"digital_signature": not ca, "key_cert_sign": ca, "crl_sign": ca}
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
+    )
 
 
 def _name(organisation: str, common: str) -> x509.Name:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +20,7 @@ from limner_provenance.entries import now
 
 if TYPE_CHECKING:
     from limner.config import Config
+    from limner.signing import Signing
     from limner_policy import Detector, Pack
     from limner_policy.types import Stage
     from limner_provenance import AuditLog
@@ -45,7 +45,7 @@ class Runtime:
         self._detector_settings = _detector_settings(config)
         self._providers: dict[str, Provider] = {}
         self._detectors: dict[str, Detector] = {}
-        self._announced = False
+        self._announced = ""  # the certificate that was in force then
         self._announcing = threading.Lock()
         self._preparing = threading.Lock()  # a model is loaded once, however many requests begin together
 
@@ -80,41 +80,24 @@ class Runtime:
         return load_packs(self.config.policy_paths())
 
     @cached_property
-    def signer(self) -> Signer:
-        """What signs the images: the configured certificate, else the development one made on first use."""
-        from limner_provenance.credentials import certificate_signer, development_signer, keep_anchors
+    def signing(self) -> Signing:
+        """What signs the images: configured certificates or signer, else the development one made on first use."""
+        from limner.signing import open_signing
 
-        signing, keys = self.config.signing, self.config.state / "keys"
-        if self.trust is not None:
-            keep_anchors(keys, self.trust)
-        if (signing.certificate is None) != (signing.key is None):
-            missing = "key" if signing.key is None else "certificate"
-            raise ConfigInvalid(f"signing.{missing} is missing.", remedy="Give both certificate and key, or neither.")
-        if signing.certificate is None or signing.key is None:
-            return development_signer(keys, timestamp=signing.timestamp)
-        return certificate_signer(
-            self.config.path(signing.certificate), self.config.path(signing.key), timestamp=signing.timestamp
-        )
+        return open_signing(self.config)
+
+    @property
+    def signer(self) -> Signer:
+        """What signs the images now."""
+        return self.signing.at(datetime.now(UTC))
 
     @cached_property
     def trust(self) -> bytes | None:
         """The configured trust anchors as PEM; None where there are none."""
-        return None if self.config.signing.trust is None else self._trusted(self.config.signing.trust)
+        from limner.verification_trust import read_anchors
 
-    def _trusted(self, file: Path) -> bytes:
-        """Read the configured trust anchors, which are kept for ever: old pictures still need them."""
-        path = self.config.path(file)
-        try:
-            found = path.read_bytes()
-        except OSError as error:
-            raise ConfigInvalid(
-                f"signing.trust: {path} cannot be read: {error.strerror}.", remedy="Name a PEM file of trust anchors."
-            ) from error
-        if b"-----BEGIN CERTIFICATE-----" not in found:
-            raise ConfigInvalid(
-                f"signing.trust: {path} holds no certificate.", remedy="Name a PEM file of trust anchors."
-            )
-        return found
+        files = self.config.signing.trust_files
+        return b"\n".join(read_anchors(self.config.path(file), "signing.trust") for file in files) or None
 
     def provider(self, name: str) -> Provider:
         """Give a configured provider, made at its first use.
@@ -156,22 +139,21 @@ class Runtime:
             CertificateError: The certificate is not valid today.
             StorageUnavailable: Too little room is left.
         """
-        from limner_provenance.credentials import check
-
-        warning = check(self.signer, datetime.now(UTC))
+        warnings = self.signing.warnings(datetime.now(UTC))
         free = shutil.disk_usage(self.config.state).free
         if free < _ROOM:
             raise StorageUnavailable(
                 f"Only {free >> 20} MiB are free under {self.config.state}.", remedy="Make room; 64 MiB are the least."
             )
-        return [warning] if warning else []
+        return warnings
 
     def announce(self) -> None:
         """Write into the log what is in force: each pack byte for byte, and `opened` where something changed."""
         with self._announcing:
-            if not self._announced:
+            certificate = self.signer.certificate_sha256
+            if self._announced != certificate:
                 self._announce()
-                self._announced = True
+                self._announced = certificate
 
     def _announce(self) -> None:
         """Write it down before a request begins: a judgement is worth the pack it can be replayed with."""
@@ -269,8 +251,8 @@ def _refuse_in_production(config: Config) -> None:
                 f"providers.{name} is of kind 'test', which production refuses.",
                 remedy="Remove it, or set environment: development.",
             )
-    if config.signing.certificate is None:
+    if config.signing.certificate is None and config.signing.signer is None:
         raise ConfigInvalid(
             "signing.certificate is missing, and production refuses the development certificate.",
-            remedy="Configure certificate and key under signing.",
+            remedy="Configure certificate and key under signing, or a signer.",
         )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from limner_provenance.credentials.manifest import IngredientFacts, ManifestFacts, ModelFacts, SoftwareAgent
     from limner_provenance.credentials.plain import without_texts
     from limner_provenance.credentials.reading import read_credentials
-    from limner_provenance.credentials.report import Credentials, Finding, IngredientNode
+    from limner_provenance.credentials.registry import load_signer
+    from limner_provenance.credentials.report import Anchor, Credentials, Finding, IngredientNode
     from limner_provenance.credentials.sealing import Sealed, seal
     from limner_provenance.credentials.signer import Signer, check
     from limner_provenance.credentials.source_types import DigitalSourceType, source_type_for, start_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from limner_provenance.credentials.xmp import PictureFields, with_xmp
 
 _HOME = {
+    "Anchor": "report",
     "Credentials": "report",
     "DigitalSourceType": "source_types",
     "Finding": "report",
@@ -40,6 +42,7 @@ _HOME = {
     "check_whole": "images",
     "development_signer": "development",
     "keep_anchors": "development",
+    "load_signer": "registry",
     "manifest_store": "store",
     "read_credentials": "reading",
     "seal": "sealing",
@@ -53,6 +56,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Anchor",
     "Credentials",
     "DigitalSourceType",
     "Finding",
@@ -69,6 +73,7 @@ __all__ = [
     "check_whole",
     "development_signer",
     "keep_anchors",
+    "load_signer",
     "manifest_store",
     "read_credentials",
     "seal",

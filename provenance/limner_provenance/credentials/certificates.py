@@ -36,10 +36,10 @@ def certificate_signer(
         chain: PEM certificates, leaf first, or the file that holds them.
         key: PEM private key, unencrypted, or its file (not readable by group or others).
         timestamp: Address of an RFC 3161 time-stamp authority, or None for no time-stamps.
-        now: The present, aware; default the clock.
+        now: The moment it has to be in force at, aware; default the clock.
 
     Returns:
-        A signer that has signed and read back a trial image.
+        A signer that has signed and read back a trial image, if it is in force today.
 
     Raises:
         CertificateError: naming the file, what is wrong with it and the remedy.
@@ -53,8 +53,10 @@ def certificate_signer(
     _require_order(certificates, where)
     _require_profile(certificates[0], where)
     signer = make_signer(certificates, private, alg, timestamp=_require_url(timestamp))
-    require_in_force(where, signer.not_before, signer.not_after, now or datetime.now(UTC))
-    _trial(signer, where)
+    today = datetime.now(UTC)
+    require_in_force(where, signer.not_before, signer.not_after, now or today)
+    if signer.not_before <= today <= signer.not_after:  # C2PA signs with no other
+        _trial(signer, where)
     return signer
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limner_provenance.credentials import crjson, ingredients
+from limner_provenance.credentials.anchors import anchor_of
 from limner_provenance.credentials.engine import library, reading_context
 from limner_provenance.credentials.images import Mime, scan
 from limner_provenance.credentials.report import Credentials, Finding, State
 from limner_provenance.credentials.signer import day
-from limner_provenance.credentials.store import alterations, leaf_certificate, manifest_store
+from limner_provenance.credentials.store import alterations, certificate_chain, manifest_store
 from limner_provenance.errors import ImageUnreadable
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -56,7 +57,7 @@ def read_credentials(data: bytes | Path, *, trust: bytes | None = None, now: dat
     answer = _ask(raw, mime, trust)
     if isinstance(answer, Finding):
         return _without_report(mime, store, answer)
-    found = _keep_by_timestamp(_inherit_source(_describe(answer, mime, store)))
+    found = _keep_by_timestamp(_inherit_source(_describe(answer, mime, store, trust)))
     return _apply_dates(_apply_form(found, raw), now or datetime.now(UTC))
 
 
@@ -103,8 +104,8 @@ def _without_report(mime: Mime, store: bytes | None, finding: Finding) -> Creden
     return Credentials(state="invalid", mime=mime, failures=(finding,), manifest_sha256=_digest(store))
 
 
-def _describe(answer: _Answer, mime: Mime, store: bytes | None) -> Credentials:
-    leaf = leaf_certificate(store) if store else None
+def _describe(answer: _Answer, mime: Mime, store: bytes | None, trust: bytes | None) -> Credentials:
+    chain = certificate_chain(store) if store else ()
     label = answer.simple.get("active_manifest")
     manifest = crjson.manifest(answer.full, label)
     return Credentials(
@@ -112,7 +113,8 @@ def _describe(answer: _Answer, mime: Mime, store: bytes | None) -> Credentials:
         mime=mime,
         manifest=label,
         manifest_sha256=_digest(store),
-        certificate_sha256=_digest(leaf),
+        certificate_sha256=_digest(chain[0] if chain else None),
+        anchor=anchor_of(chain, trust) if trust and answer.state == "trusted" else None,
         ingredients=ingredients.tree(answer.simple, answer.full),
         raw=answer.full,
         **crjson.statuses(answer.simple),

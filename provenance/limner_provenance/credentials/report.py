@@ -35,6 +35,24 @@ class Finding(_Report):
     url: str | None = None
 
 
+class Anchor(_Report):
+    """A trust anchor: the certificate of an authority that the reader vouches for.
+
+    Attributes:
+        name: Common name of its subject, else the whole subject.
+        organisation: Organisation of its subject, or None.
+        sha256: SHA-256 of its DER, hex.
+        ends: End of its validity.
+        development: True where it is the anchor of a Limner DEVELOPMENT certificate.
+    """
+
+    name: str
+    organisation: str | None = None
+    sha256: str
+    ends: datetime
+    development: bool = False
+
+
 class IngredientNode(_Report):
     """A picture that went into another, with its own ingredients.
 
@@ -80,6 +98,7 @@ class Credentials(_Report):
         organisation: Organisation in the certificate's subject.
         common_name: Common name in the certificate's subject.
         development: True where it is a Limner DEVELOPMENT certificate.
+        anchor: The given anchor that the certificate leads to; only of `trusted` credentials.
         test_provider: True where the manifest says that no image model made the picture.
         algorithm: Signature algorithm: es256, ps256, ed25519, ….
         certificate_sha256: SHA-256 of the certificate's DER, hex.
@@ -110,6 +129,7 @@ class Credentials(_Report):
     organisation: str | None = None
     common_name: str | None = None
     development: bool = False
+    anchor: Anchor | None = None
     test_provider: bool = False
     algorithm: str | None = None
     certificate_sha256: str | None = None

@@ -81,22 +81,23 @@ class LocalSigner:
         return sign(self.private_key, self.alg, data)
 
 
-def check(signer: Signer, now: datetime) -> str | None:
+def check(signer: Signer, now: datetime, *, warn_before: timedelta = WARN_BEFORE) -> str | None:
     """Say whether a certificate can sign now, before money is spent on an image.
 
     Args:
         signer: The signer that would be used.
         now: The present, aware.
+        warn_before: How long before its end to warn.
 
     Returns:
-        None where all is well, or a warning to show when it ends within 30 days.
+        None where all is well, or a warning to show when it ends within that time.
 
     Raises:
         CertificateError: it is expired or not valid yet; the message names the date.
     """
     require_in_force(signer.name, signer.not_before, signer.not_after, now, development=signer.development)
     left = signer.not_after - now
-    if left > WARN_BEFORE:
+    if left > warn_before:
         return None
     return (
         f"The signing certificate {signer.name!r} ends on {day(signer.not_after)}, in {left.days} days: "

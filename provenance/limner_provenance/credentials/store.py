@@ -51,7 +51,7 @@ def without_store(data: bytes, mime: Mime) -> bytes:
     kept, position = [], 0
     for part in parts(data, mime):
         end = part.body + part.length + {"image/png": 4, "image/jpeg": 0, "image/webp": part.length % 2}[mime]
-        if _holds_store(data, mime, part):
+        if holds_store(data, mime, part):
             kept.append(data[position : part.start])
             position = end
     rest = b"".join([*kept, data[position:]])
@@ -61,7 +61,8 @@ def without_store(data: bytes, mime: Mime) -> bytes:
     return rest[:4] + shorter.to_bytes(4, "little") + rest[8:]
 
 
-def _holds_store(data: bytes, mime: Mime, part: Part) -> bool:
+def holds_store(data: bytes, mime: Mime, part: Part) -> bool:
+    """Say whether a part of a file holds the manifest store, or a segment of it."""
     if mime == "image/jpeg":
         return part.kind == b"\xff\xeb" and data[part.body : part.body + 2] == b"JP"
     return part.kind == (b"caBX" if mime == "image/png" else b"C2PA")
@@ -83,16 +84,17 @@ def alterations(data: bytes, mime: Mime) -> list[str]:
     return [*_wrapping(data, mime), *_frames(store)]
 
 
-def leaf_certificate(store: bytes) -> bytes | None:
-    """Return the DER of the certificate that signed the active (last) manifest, or None where it is unreadable."""
+def certificate_chain(store: bytes) -> tuple[bytes, ...]:
+    """Return the DER certificates that signed the active (last) manifest, leaf first; empty where it is unreadable."""
     try:
         body = [content for kind, content in _boxes(_active(store)) if kind == _SIGNATURE_BOX][-1]
-        protected = cbor.decode(cbor.cose_parts(body)[0])
+        protected, unprotected = (cbor.decode(part) for part in cbor.cose_parts(body))
     except (ValueError, IndexError):
-        return None
-    chain = (protected.get(33) or protected.get("x5chain")) if isinstance(protected, dict) else None
-    first = chain[0] if isinstance(chain, list) and chain else chain
-    return first if isinstance(first, bytes) else None
+        return ()
+    headers = [header for header in (protected, unprotected) if isinstance(header, dict)]
+    found = next((h[key] for h in headers for key in (33, "x5chain") if h.get(key)), None)
+    chain = found if isinstance(found, list) else [found]
+    return tuple(item for item in chain if isinstance(item, bytes))
 
 
 def _pieces(data: bytes, mime: Mime, found: Iterable[Part] | None = None) -> list[bytes]:

@@ -10,6 +10,7 @@ import pytest
 from limner_provenance import credentials
 
 _NAMES = [
+    "Anchor",
     "Credentials",
     "DigitalSourceType",
     "Finding",
@@ -26,6 +27,7 @@ _NAMES = [
     "check_whole",
     "development_signer",
     "keep_anchors",
+    "load_signer",
     "manifest_store",
     "read_credentials",
     "seal",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from limner_provenance.credentials import Signer, manifest_store, seal
 from limner_provenance.credentials.cbor import cose_parts, decode
-from limner_provenance.credentials.store import alterations, leaf_certificate
+from limner_provenance.credentials.store import alterations, certificate_chain
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,12 @@ def test_cbor_never_fails_otherwise(data: bytes) -> None:
 def test_spliced_stores_are_told_not_raised(
     picture: Any, facts: Any, signer: Signer, place: int, insert: bytes, length: int
 ) -> None:
-    """Whatever stands in the store of a file, reading it gives findings and perhaps no certificate."""
+    """Whatever stands in the store of a file, reading it gives findings and perhaps no certificates."""
     sealed = seal(picture(), facts(picture()), signer)
     store = sealed.manifest[:place] + insert + sealed.manifest[place + length :]
     chunk = len(store).to_bytes(4, "big") + b"caBX" + store + b"\0\0\0\0"
     data = picture()[:33] + chunk + picture()[33:]
     assert manifest_store(data, "image/png") == store
     assert all(isinstance(text, str) for text in alterations(data, "image/png"))
-    leaf = leaf_certificate(store)
-    assert leaf is None or isinstance(leaf, bytes)
+    assert all(isinstance(certificate, bytes) for certificate in certificate_chain(store))
     assert alterations(sealed.data, sealed.mime) == []
