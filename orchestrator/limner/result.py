@@ -151,6 +151,7 @@ class ImageResult:
         parameters: The effective parameters, as text.
         cost: What all calls cost together; None where one is not known, never 0 for unknown.
         warnings: What the caller should know, e.g. a development certificate.
+        development: A development certificate signed: it shows integrity on this machine, not who signed.
         surplus: Released images beyond the number asked for, where the engine gives more; signed and kept as well.
         attempts: Every call to an engine, failed ones included, in order.
         adaptations: What was done otherwise than asked, where the caller allowed that.
@@ -167,6 +168,7 @@ class ImageResult:
     cost: Cost | None = None
     warnings: tuple[str, ...] = ()
     surplus: tuple[GeneratedImage, ...] = field(default=(), repr=False)
+    development: bool = False
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     adaptations: tuple[Adaptation, ...] = ()
 

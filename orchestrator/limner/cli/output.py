@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,9 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from limner.verification import Verification
     from limner_provenance.audit import AuditReport
-    from limner_provenance.credentials.report import IngredientNode
 
 COLOURS = {
     "allow": "green",
@@ -28,6 +26,7 @@ COLOURS = {
     "valid": "green",
     "invalid": "red",
     "absent": "red",
+    "unreadable": "red",
     "delivered": "green",
     "denied": "red",
     "failed": "red",
@@ -196,41 +195,3 @@ def show_report(console: Console, report: AuditReport) -> None:
         console.print(f"[{colours[finding.severity]}]{escape(str(finding))}[/]")
     colour = "green" if report.ok else "red"
     console.print(f"[{colour}]{report.verdict}[/{colour}] in {report.seconds:.2f} s")
-
-
-_SHA256 = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
-_SHORT = r"\1…"
-_SHOWN = 5
-
-
-def _show_ingredients(console: Console, nodes: Sequence[IngredientNode], depth: int) -> None:
-    """Print what went into a picture, and under each one what went into that, to a depth a screen can hold."""
-    for node in nodes:
-        how = (node.digital_source_type or "").rpartition("/")[2] or "no statement how it came to be"
-        record = (node.record or {}).get("record")
-        says = [
-            node.title or node.relationship,
-            f"credentials {node.state}",
-            how,
-            *([f"record {record}"] if record else []),
-        ]
-        console.print(f"     [dim]{'  ' * depth}made from: {escape(plain(', '.join(says)))}[/dim]")
-        if depth < _SHOWN:
-            _show_ingredients(console, node.ingredients, depth + 1)
-        elif node.ingredients:
-            console.print(f"     [dim]{'  ' * depth}  … more with --json[/dim]")
-
-
-_MARKS = {"good": "[green]✓[/green]", "bad": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
-
-
-def show_verification(console: Console, found: Verification) -> None:
-    """Print what a file proves: its numbered steps, what its credentials state, and the verdict."""
-    console.print(f"[bold]{escape(plain(str(found.file)))}[/bold] => {paint(found.verdict)}")
-    for number, step in enumerate(found.steps, start=1):
-        console.print(f"  {number}. {_MARKS[step.result]} {step.title}: {escape(plain(step.says))}")
-    for name, value in found.states.items():
-        console.print(f"     [dim]{name}: {escape(plain(_SHA256.sub(_SHORT, value)))}[/dim]")
-    _show_ingredients(console, found.made_from, 0)
-    for warning in found.warnings:
-        console.print(f"     [yellow]note[/yellow] {escape(warning)}")

@@ -13,8 +13,8 @@ from rich.markup import escape
 from limner.cli.output import emit_json, err, out, paint, plain, table
 
 if TYPE_CHECKING:
-    from limner_policy.verdicts import Looked
     from limner.result import Attempt, GeneratedImage, ImageResult, PlannedCandidate
+    from limner_policy.verdicts import Looked
     from limner_providers.base import Cost
     from limner_providers.capabilities import Adaptation
 
@@ -85,6 +85,7 @@ def show_json(result: ImageResult, files: list[Path]) -> None:
             "plan": [_candidate(c) for c in result.plan],
             "attempts": [vars(a) | {"cost": _cost(a.cost), "moderation": dict(a.moderation)} for a in result.attempts],
             "adaptations": _adaptations(result.adaptations),
+            "development_certificate": result.development,
             "warnings": list(result.warnings),
         }
     )
@@ -139,6 +140,10 @@ def show(result: ImageResult, files: list[Path], *, explain: bool) -> None:
         f"policy {paint(result.decision.verdict.value)} · {escape(plain(f'{result.provider}/{result.model}'))}{cost}"
         f" · record {result.record_id}"
     )
+    if result.development:
+        console.print(
+            "[dim]signed with a DEVELOPMENT certificate: it shows integrity on this machine, not who signed[/]"
+        )
     if explain:
         _explain(result)
     for one in result.adaptations:

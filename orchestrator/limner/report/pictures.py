@@ -6,15 +6,13 @@ What is not opened (of another person's key, erased, over the limit) is a row th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.errors import ConfigInvalid
 from limner.reading import open_log
 from limner.report.payloads import opened
+from limner.verification_trust import anchors
 
 if TYPE_CHECKING:
-    from limner.config import Config
     from limner.report.history import History
     from limner_provenance import AuditLog
     from limner_provenance.credentials import Credentials
@@ -65,7 +63,7 @@ def open_pictures(history: History, *, limit: int = 60) -> Wall:
     """
     rows = history.images.tail(limit).iter_rows(named=True)
     with open_log(history.integrity.config) as log:
-        trust = _anchors(history.integrity.config)
+        trust = anchors(history.integrity.config)
         pictures = tuple(_picture(log, history, row, trust) for row in rows)
     return Wall(pictures, max(0, history.images.height - limit))
 
@@ -85,21 +83,6 @@ def _picture(log: AuditLog, history: History, row: dict[str, Any], trust: bytes 
         return Picture(**about, state=state, data=data, credentials=read_credentials(data, trust=trust))
     except ImageUnreadable:
         return Picture(**about, state="broken")
-
-
-def _anchors(config: Config) -> bytes | None:
-    """Collect the trust anchors of the configuration, and every own one ever used here."""
-    from limner_provenance.credentials import trust_anchors
-
-    own = trust_anchors(config.state / "keys")
-    given = config.signing.trust
-    if given is None:
-        return own
-    path: Path = config.path(given)
-    try:
-        return b"\n".join([path.read_bytes(), own or b""])
-    except OSError as error:
-        raise ConfigInvalid(f"The trust anchors {path} cannot be read.", remedy="Name a PEM file.") from error
 
 
 def credential_rows(wall: Wall) -> Any:

@@ -48,6 +48,7 @@ async def deliver(record: Record) -> ImageResult:
             *_warnings(record, calls, wanted, surplus),
         ),
         surplus=more,
+        development=any(sealed.data["development"] for sealed in record.all("sealed")),
         attempts=calls,
         adaptations=_adaptations(_candidate(record, engine)),
     )
