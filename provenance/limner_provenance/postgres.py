@@ -98,9 +98,7 @@ class Database:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             message = f"The database {self.name} is encoded in {encoding}, not in UTF8."
-            raise DatabaseUnavailable(
-                message, remedy="Make one: createdb --encoding=UTF8 --template=template0 NAME"
-            )
+            raise DatabaseUnavailable(message, remedy="Make one: createdb --encoding=UTF8 --template=template0 NAME")
 
     def _set_up(self, connection: psycopg.Connection[Any], *, writing: bool) -> None:
         """Say in which schema we work, and how long to wait; a server that forgets what it committed is refused."""

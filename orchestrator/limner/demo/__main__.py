@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from limner import Limner, verify_file
-from limner.cli.output import paint, show_report, show_verification, table
+from limner.cli.output import paint, show_report, table
+from limner.cli.verification_output import show_verification
 from limner.config import Config
 from limner.demo.inside import show_inside
 from limner.demo.sheet import Tile, draw_sheet

@@ -1,6 +1,6 @@
 """A picture that is denied for what is in it, although the prompt says nothing of it.
 
-The picture is a dagger that the starter model drew (prompt “dagger”, seed 7); the detector is the starter CLIP, with the
+The picture is a dagger that the starter model drew (“dagger”, seed 7); the detector is the starter CLIP, with the
 concepts and thresholds of the example pack `starter-concepts`.
 """
 
@@ -65,5 +65,5 @@ def _show(denied: PolicyDenied, console: Console) -> None:
 
 def _tile(decision: Decision) -> Tile:
     _, use = _uses(decision)[0]
-    note = f"denied · {use.evidence.category} {use.evidence.score} ≥ {use.threshold}"
+    note = f"denied · {use.evidence.category} {use.evidence.score} (from {use.threshold} on)"
     return Tile(PICTURE.read_bytes(), "given, not released", note, denied=True)

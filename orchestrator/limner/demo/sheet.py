@@ -61,7 +61,7 @@ def _draw_tile(sheet: Image, tile: Tile, corner: tuple[int, int]) -> None:
     sheet.paste(small, (left + _EDGE + 10, top + _EDGE + 4 - small.height))
     if tile.denied:
         draw.rectangle((left + 4, top + 4, left + 3 + _EDGE, top + 3 + _EDGE), outline=_DENIED, width=5)
-        draw.line((left + 6, top + _EDGE, left + _EDGE, top + 6), fill=_DENIED, width=5)
+        draw.line((left + 6, top + 6, left + _EDGE, top + _EDGE), fill=_DENIED, width=5)
     draw.text((left + 8, top + _EDGE + 8), tile.caption, fill=_INK, font=_font(16))
     draw.text((left + 8, top + _EDGE + 28), tile.note, fill=_FAINT, font=_font(12))
 

@@ -22,7 +22,14 @@ def test_the_demo_tells_the_whole_story(
     monkeypatch.setattr(sys, "argv", ["limner.demo", "--output", str(tmp_path / "out")])
     assert demo.main() == 0
     told = capsys.readouterr().out
-    for words in ("4 pictures in", "denied by rule GEN-020", "=> trusted", "=> invalid", "bytes: differ", "\nVALID in"):
+    for words in (
+        "4 pictures in",
+        "denied by rule GEN-020",
+        "=> trusted",
+        "=> invalid",
+        "bytes: differ",
+        "\nVALID-WITH-ERASURE in",
+    ):
         assert words in told, words
     for words in ("denied by rule SC-1 of pack starter-concepts", "clip/weapon", "reached", "No picture is kept"):
         assert words in told, words
