@@ -1,4 +1,4 @@
-"""The audit log, opened for reading only: no policy, no model, no signer."""
+"""The audit log, opened without policy, model and signer: for reading, and for looking after it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ def open_log(config: str | Path | Config | None = None) -> AuditLog:
         ConfigInvalid: The configuration is wrong.
         DatabaseUnavailable: There is no log, or it cannot be read.
     """
+    return _open(config, read_only=True)
+
+
+def open_log_for_writing(config: str | Path | Config | None = None) -> AuditLog:
+    """Open the configured log for writing where there is one; close it after use. It never makes a new log.
+
+    Raises:
+        ConfigInvalid: The configuration is wrong.
+        ProvenanceError: There is no log, it cannot be written, or a key is missing.
+    """
+    _open(config, read_only=True).close()
+    return _open(config, read_only=False)
+
+
+def _open(config: str | Path | Config | None, *, read_only: bool) -> AuditLog:
     from limner_provenance import AuditLog
 
     found = config if isinstance(config, Config) else load_config(config, engines=False)
@@ -28,7 +43,7 @@ def open_log(config: str | Path | Config | None = None) -> AuditLog:
         keys_url=found.keys_url,
         kek=found.keys.kek,
         assets_url=found.assets_url,
-        read_only=True,
+        read_only=read_only,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limner_provenance.errors import AuditError, ProvenanceError
+from limner_provenance.errors import EntryInvalid, ProvenanceError
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
@@ -108,11 +108,11 @@ def find(holds: Iterable[Hold], hold_id: str) -> Hold:
     """Give the hold of an id.
 
     Raises:
-        AuditError: there is none, or it was released before.
+        EntryInvalid: there is none, or it was released before.
     """
     found = next((hold for hold in holds if hold.id == hold_id), None)
     if found is None:
-        raise AuditError(f"The log has no hold {ascii(hold_id)[:60]}.", remedy="See `limner audit hold --list`.")
+        raise EntryInvalid(f"The log has no hold {ascii(hold_id)[:60]}.", remedy="See `limner audit hold --list`.")
     if found.released is not None:
-        raise AuditError(f"The hold {hold_id} was released on {found.released}.", remedy="Nothing is left to do.")
+        raise EntryInvalid(f"The hold {hold_id} was released on {found.released}.", remedy="Nothing is left to do.")
     return found

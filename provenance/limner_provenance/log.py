@@ -236,7 +236,7 @@ class AuditLog:
         """End a hold; blocks.
 
         Raises:
-            AuditError: there is no such hold, or it was released before.
+            EntryInvalid: there is no such hold, or it was released before.
         """
         hold = find(self.holds(), hold_id)
         payloads = {} if reason is None else {"reason": reason}

@@ -146,7 +146,7 @@ def read_note(note: str, keys: list[Any], where: str) -> tuple[int, bytes]:
     lines, signed = head.split("\n"), False
     right = len(note) <= MAX_NOTE and blank and len(lines) == 3 and tail.endswith("\n")
     need(right and re.fullmatch(r"0|[1-9][0-9]{0,15}", lines[1]), where, "is no signed checkpoint of three lines")
-    key = [key for index, key in keys if index < int(lines[1])][-1]
+    key = [key for index, key in keys if index < max(int(lines[1]), 1)][-1]
     need(lines[0] == key[0], where, "is of another log")
     root = strict(lines[2], where)
     for line in tail[:-1].split("\n"):

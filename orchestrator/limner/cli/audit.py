@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli import audit_evidence, audit_roles
+from limner.cli import audit_erase, audit_evidence, audit_keys, audit_roles
 from limner.cli.output import emit_json, err, out, paint, plain, report_json, show_report, table
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ app = typer.Typer(help="Verify, read and recover the audit log.", no_args_is_hel
 
 app.command("evidence")(audit_evidence.evidence)
 app.command("roles")(audit_roles.roles)
+app.command("erase")(audit_erase.erase)
+app.command("hold")(audit_erase.hold)
+app.command("sweep")(audit_erase.sweep)
+app.command("rotate-key")(audit_keys.rotate_key)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
