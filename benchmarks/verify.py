@@ -76,10 +76,13 @@ def verifications(state: Path) -> None:
     ):
         bare = seconds(lambda peer=peer: peer(state))  # type: ignore[misc]
         with opened(state, read_only=True) as log:
+            before = time.process_time()
             report = verify_log(log, payloads=payloads)
+            spent = time.process_time() - before
         assert report.ok, report.first_error
         print(
-            f"audit verify {'with' if payloads else 'without'} payloads: {report.seconds:.1f} s, "
+            f"audit verify {'with' if payloads else 'without'} payloads: {report.seconds:.1f} s ({spent:.1f} s of "
+            f"CPU, signatures in a second process besides), "
             f"{report.size / report.seconds:,.0f} entries/s ({report.size:,} entries, {report.checkpoints:,} "
             f"checkpoints, {report.payloads_opened:,} payloads opened); bare {words} {bare:.1f} s; "
             f"ratio {bare / report.seconds:.3f}"
