@@ -1,4 +1,4 @@
-"""`limner audit erase`, `hold`, `sweep` and `rotate-key`: what a privacy officer types, reads and gets as exit codes."""
+"""`limner audit erase`, `hold`, `sweep` and `rotate-key`: what a privacy officer types and reads, and exit codes."""
 
 from __future__ import annotations
 

@@ -63,12 +63,12 @@ def killed_at(step: str, *, after: bool) -> Iterator[None]:
     real = Record.add
     armed = [True]
 
-    async def add(self: Record, name: str, data: Any, payloads: Any = None, *, durable: bool = False) -> Any:
+    async def add(self: Record, name: str, data: Any, payloads: Any = None, **more: Any) -> Any:
         if not armed[0] or label_of(name, data) != step:
-            return await real(self, name, data, payloads, durable=durable)
+            return await real(self, name, data, payloads, **more)
         armed[0] = False
         if after:
-            await real(self, name, data, payloads)
+            await real(self, name, data, payloads, apart=more.get("apart", ()))
         await self.settle()
         raise KilledError
 
