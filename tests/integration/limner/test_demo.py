@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from offline import verify_alone
 
+from limner.cli import run
 from limner.config import Config
 from limner.demo import __main__ as demo
 from limner.reading import open_log
@@ -46,3 +49,23 @@ def test_the_demo_tells_the_whole_story(
         (weapon,) = (one for one in seen.data["evidence"] if one["category"] == "weapon")
         assert weapon["rules"][0]["comparison"] == "reached"
         assert weapon["score"] >= weapon["rules"][0]["threshold"]
+    proven_far_away(folder, tmp_path / "far")
+
+
+def proven_far_away(folder: Path, far: Path) -> None:
+    """A picture of the demo, its evidence and the verifier, copied to an empty folder, verify without a network."""
+    far.mkdir()
+    config = folder / "limner.yaml"
+    config.write_text("{}\n", encoding="utf-8")
+    picture, evidence = folder / "fox-seed8.png", far / "fox.evidence"
+    assert run(["audit", "evidence", str(picture), "--output", str(evidence), "--config", str(config)]) == 0
+    shutil.copy(picture, far)
+    code, report = verify_alone(far, "fox.evidence", "fox-seed8.png")
+    assert (code, report["verdict"], report["trust"]) == (0, "VALID", "unpinned")
+    assert len(evidence.read_bytes()) <= 64 * 1024
+    for name in ("fox.evidence", "fox-seed8.png"):
+        data = bytearray((far / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (far / f"changed-{name}").write_bytes(data)
+    assert verify_alone(far, "changed-fox.evidence", "fox-seed8.png")[0] == 1
+    assert verify_alone(far, "fox.evidence", "changed-fox-seed8.png")[0] == 1
