@@ -178,9 +178,9 @@ def die_at(name, before, record):
 
 add, note, draw = Record.add, Record.note, TestProvider.generate
 
-async def dying_add(self, name, data, payloads=None, *, durable=False):
+async def dying_add(self, name, data, payloads=None, **more):
     die_at(name, True, self)
-    entry = await add(self, name, data, payloads, durable=durable)
+    entry = await add(self, name, data, payloads, **more)
     die_at(name, False, self)
     return entry
 
