@@ -14,7 +14,7 @@ import pytest
 from faults.matrix import Row, attack
 from faults.world import ERASED, World, open_at, record_id
 
-from limner_provenance.errors import LogCorrupt, PayloadErased
+from limner_provenance.errors import ErasureHeld, LogCorrupt, PayloadErased
 
 VERIFY = "`limner audit verify`"
 RESTORER = "who restores a backup"
@@ -303,3 +303,21 @@ def _assert_gone(world: World, number: int) -> None:
         with pytest.raises(PayloadErased):
             log.payload(ref)
         assert f"user-{number}" != ERASED
+
+
+@attack(
+    "erase somebody whose data a court wants kept",
+    who="the operator, by mistake or on purpose",
+    by="the erasure itself: it is refused while a hold stands, and the attempt is logged",
+    said="Nothing was erased: hold … The attempt is in the log.",
+)
+def test_an_erasure_under_a_hold(world: World, row: Row) -> None:
+    """While a hold stands nothing of its subject is erased."""
+    with open_at(world.state) as log:
+        log.hold(subject="user-1", reason="case 7")
+        with pytest.raises(ErasureHeld) as caught:
+            log.erase(subject="user-1")
+    row.confirm(str(caught.value))
+    assert world.check().ok
+    with open_at(world.state, read_only=True) as log:
+        assert log.payload(log.record(record_id(1))[0].payloads["prompt"]) == "apple 1"

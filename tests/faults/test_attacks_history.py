@@ -187,3 +187,53 @@ def test_a_newer_database(world: World, row: Row) -> None:
         with pytest.raises(DatabaseVersion) as caught:
             open_at(world.state, read_only=read_only)
         row.confirm(str(caught.value))
+
+
+@attack(
+    "rotate the log's key",
+    who="the operator, as he should now and then",
+    by="nothing to find: old keys and old checkpoints stay good, `limner audit verify` follows the rotation",
+    said="VALID",
+)
+def test_a_rotated_key(world: World, row: Row) -> None:
+    """Who pinned the first key and kept an old checkpoint still finds the log VALID after a rotation."""
+    with open_at(world.state) as log:
+        log.rotate_key()
+        log.append("opened", data={"n": 1}).wait(10)
+    report = world.check(vkey=world.vkey, checkpoint=world.exported)
+    assert ([item for item in report.findings if item.severity == "error"], report.rotations) == ([], 1)
+    row.confirm(report.verdict)
+
+
+@attack(
+    "sign a new checkpoint with an old, rotated-out key",
+    who="a thief of the old key who can write the database",
+    by=VERIFY,
+    said="The checkpoint is not signed by the log's key.",
+)
+def test_a_checkpoint_of_a_key_that_was_rotated_out(world: World, row: Row) -> None:
+    """From the rotation on only the new key signs."""
+    old = world.signer()
+    with open_at(world.state) as log:
+        log.rotate_key()
+        log.append("opened", data={"n": 1}).wait(10)
+        head = log.head()
+    world.sql("UPDATE checkpoint SET note = ? WHERE size = ?", old.sign(head.size, head.root), head.size)
+    row.confirm_finding(world.check(), "checkpoint", head.size, "note")
+
+
+@attack(
+    "go back to before a rotation and continue with the stolen old key",
+    who="a thief of the old key and of the whole machine's old backup",
+    by=EXPORTED,
+    said="The checkpoint is not signed by the log's key.",
+)
+def test_a_history_continued_with_the_old_key(world: World, row: Row) -> None:
+    """A checkpoint by the new key convicts whoever continues the log as if the rotation had never been."""
+    old = world.copy("old")
+    with open_at(world.state) as log:
+        log.rotate_key()
+        log.append("opened", data={"n": 1}).wait(10)
+        exported = log.head().note
+    old.append(1)
+    row.confirm_finding(old.check(checkpoint=exported), "checkpoint file")
