@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 
+import pytest
 from faults.matrix import MODULES, PAGE, page_with, rows
 from typer.main import get_command
 
+from limner.cli import run
 from limner.cli.app import app
+from limner_provenance.verify_evidence import main
 
 
 def test_the_page_holds_what_the_tests_say() -> None:
@@ -39,3 +44,14 @@ def test_the_page_names_commands_that_exist() -> None:
         options = {option for parameter in command.params for option in parameter.opts}
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in options, f"limner {words} {option}"
+
+
+def test_the_pages_commands_work_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page tells to try is done from top to bottom: each command ends with 0, and the files are there."""
+    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    block = PAGE.read_text(encoding="utf-8").partition("## Try it")[2].split("```")[1]
+    for line in block.strip().splitlines():
+        program, *words = shlex.split(line)
+        assert {"limner": run, "limner-verify-evidence": main}[program](words) == 0, line
+    assert {"a.png", "b.png", "monday.checkpoint", "a.evidence"} <= {path.name for path in tmp_path.iterdir()}
