@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ED25519 = b"\x01"
 _MAX_NOTE = 64 * 1024
 _LINES = 5
+_SIZE_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def _parse(text: str) -> Checkpoint:
         origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
     except (IndexError, binascii.Error, ValueError):
         raise LogCorrupt("This is no checkpoint: it lacks origin, size or root.") from None
-    number = int(size) if size.isascii() and size.isdigit() and len(size) < 20 else -1
-    if str(number) != size or len(root) != 32 or base64.b64encode(root).decode() != lines[2] or not origin:
+    number = int(size) if size.isascii() and size.isdigit() and len(size) <= _SIZE_DIGITS else -1
+    if number < 0 or str(number) != size or len(root) != 32 or base64.b64encode(root).decode() != lines[2] or not origin:
         raise LogCorrupt("This is no checkpoint: origin, size or root is malformed.")
     return Checkpoint(origin, number, root)

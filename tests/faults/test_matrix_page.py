@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,9 @@ def test_the_pages_commands_work_as_they_stand(tmp_path: Path, monkeypatch: pyte
     """What the page tells to try is done from top to bottom: each command ends with 0, and the files are there."""
     (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    programs: dict[str, Callable[[list[str]], int]] = {"limner": run, "limner-verify-evidence": main}
     block = PAGE.read_text(encoding="utf-8").partition("## Try it")[2].split("```")[1]
     for line in block.strip().splitlines():
         program, *words = shlex.split(line)
-        assert {"limner": run, "limner-verify-evidence": main}[program](words) == 0, line
+        assert programs[program](words) == 0, line
     assert {"a.png", "b.png", "monday.checkpoint", "a.evidence"} <= {path.name for path in tmp_path.iterdir()}

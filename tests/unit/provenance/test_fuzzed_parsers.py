@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fuzzing import depth, mutate
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limner_provenance import verify_evidence
@@ -69,6 +69,9 @@ def test_mutated_checkpoints(seed: int) -> None:
 
 
 @depth(200)
+@example(["limner/test", "-1", ROOT])
+@example(["limner/test", "0", ROOT])
+@example(["limner/test", "1" * 17, ROOT])
 @given(st.lists(LINES, max_size=5))
 def test_any_lines_as_a_checkpoint(lines: list[str]) -> None:
     """Lines in any order, rightly signed as they stand: both readers take the same of them, or neither takes any."""
