@@ -199,6 +199,7 @@ def _parse(text: str) -> Checkpoint:
     except (IndexError, binascii.Error, ValueError):
         raise LogCorrupt("This is no checkpoint: it lacks origin, size or root.") from None
     number = int(size) if size.isascii() and size.isdigit() and len(size) <= _SIZE_DIGITS else -1
-    if number < 0 or str(number) != size or len(root) != 32 or base64.b64encode(root).decode() != lines[2] or not origin:
+    canonical = str(number) == size and base64.b64encode(root).decode() == lines[2]
+    if number < 0 or not canonical or len(root) != 32 or not origin:
         raise LogCorrupt("This is no checkpoint: origin, size or root is malformed.")
     return Checkpoint(origin, number, root)
