@@ -13,7 +13,8 @@ import pytest
 from servers.comfyui_server import ComfyUIApp
 from servers.pictures import encode, open_picture, plain
 from servers.serving import Server
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 Comfy = Server[ComfyUIApp]
 GRAPH: dict[str, Any] = {
@@ -171,3 +172,52 @@ def test_object_info_lists_what_lies_on_the_disk(comfyui_server: Comfy) -> None:
     assert "sd15-house.safetensors" in choices
     assert "IPAdapter" not in info
     assert httpx.get(comfyui_server.url + "/object_info/Nope").json() == {}
+
+
+def _listen(socket: ClientConnection) -> None:
+    """Listen until nothing comes for a moment, or the socket ends."""
+    while True:
+        socket.recv(timeout=0.3)
+
+
+@pytest.mark.parametrize("way", ["stalls", "drops", "refused"])
+def test_a_graph_ends_whatever_its_websocket_does(comfyui_server: Comfy, way: Any) -> None:
+    """A socket that says nothing, is cut or is refused changes nothing of the work."""
+    comfyui_server.app.websocket = way
+    address = comfyui_server.url.replace("http", "ws") + "/ws?clientId=me"
+    if way == "refused":
+        with pytest.raises(InvalidStatus):
+            connect(address)
+        assert finished(comfyui_server, submit(comfyui_server, GRAPH).json()["prompt_id"])["outputs"]
+        return
+    with connect(address) as socket:
+        name = submit(comfyui_server, GRAPH, client_id="me").json()["prompt_id"]
+        assert finished(comfyui_server, name)["outputs"]
+        with pytest.raises(TimeoutError if way == "stalls" else ConnectionClosedError):
+            _listen(socket)
+
+
+def test_a_result_can_be_lost_or_hold_no_picture(comfyui_server: Comfy) -> None:
+    """A graph that leaves no history, one without pictures, and one that makes a video."""
+    comfyui_server.app.vanish()
+    gone = submit(comfyui_server, GRAPH).json()["prompt_id"]
+    comfyui_server.app.no_pictures = True
+    assert finished(comfyui_server, submit(comfyui_server, GRAPH).json()["prompt_id"])["outputs"] == {"9": {}}
+    assert httpx.get(f"{comfyui_server.url}/history/{gone}").json() == {}
+    comfyui_server.app.no_pictures = False
+    video = {**GRAPH, "9": {"class_type": "SaveVideo", "inputs": {"images": ["8", 0]}}}
+    row = finished(comfyui_server, submit(comfyui_server, video).json()["prompt_id"])["outputs"]["9"]
+    assert row["animated"] == [True]
+    assert row["images"][0]["filename"].endswith(".mp4")
+
+
+def test_newer_servers_cancel_by_id(comfyui_server: Comfy) -> None:
+    """/api/jobs is there where the server is new enough, and says how a job stands."""
+    comfyui_server.app.seconds = 30
+    name = submit(comfyui_server, GRAPH).json()["prompt_id"]
+    job = f"{comfyui_server.url}/api/jobs/{name}"
+    assert httpx.get(job).status_code == 404
+    comfyui_server.app.jobs_api = True
+    assert httpx.get(job).json()["status"] in {"pending", "in_progress"}
+    assert httpx.post(job + "/cancel").status_code == 200
+    assert finished(comfyui_server, name)["status"]["status_str"] == "error"

@@ -8,7 +8,7 @@
 extras, an empty `info`, as some servers that are no Automatic1111).
 
 Options, all changeable while it runs: `auth` (user, password) · `seconds` a picture takes · `models`, `vaes`, `loras`,
-`control_models` (None: the extension is not there) · `grid` · `busy_elsewhere(seconds)`: another user is first.
+`control_models` (None: the extension is not there) · `grid`.
 
 As the real program: one call at a time, however many ask; work goes on when the client has left; an interrupt ends the
 work at once with the picture as far as it is, and a 200; an unknown checkpoint, LoRA or key is dropped without a word.
@@ -112,15 +112,6 @@ class Automatic1111App(App):
             return await route(request, arrival)
         except Refused as refusal:
             return Response.of_json(refusal.body, refusal.status)
-
-    def busy_elsewhere(self, seconds: float) -> Callable[[], Any]:
-        """Give the coroutine function of another user's call, which holds the queue for `seconds`."""
-
-        async def hold() -> None:
-            async with self._lock():
-                await asyncio.sleep(seconds)
-
-        return hold
 
     def _knows(self, request: Request) -> bool:
         assert self.auth is not None

@@ -80,7 +80,7 @@ def work(app: Automatic1111App, body: dict[str, Any], *, from_picture: bool) -> 
     seeds = [first + number for number in range(count)]
     loras = {name: weight or "1" for name, weight in LORA.findall(prompt) if name in app.loras}
     words = LORA.sub("", prompt).strip()
-    start = [_start(app, body, seed) for seed in seeds] if from_picture else [None] * count
+    start = [_start(body) if from_picture else None] * count
     colours = [colour_of(words, negative, seed, sampler, model["model_name"], sorted(loras.items())) for seed in seeds]
     pictures = [_draw(body, colour, base) for colour, base in zip(colours, start, strict=True)]
     lines = {
@@ -121,7 +121,7 @@ def work(app: Automatic1111App, body: dict[str, Any], *, from_picture: bool) -> 
     return made
 
 
-def _start(app: Automatic1111App, body: dict[str, Any], seed: int) -> Image:
+def _start(body: dict[str, Any]) -> Image:
     pictures = body.get("init_images")
     if not pictures:
         raise Refused(404, "Init image not found")

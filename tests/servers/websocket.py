@@ -24,7 +24,6 @@ class Socket:
         self._reader = reader
         self._writer = writer
         self.stalled = False
-        self.received: list[bytes] = []
 
     def send_json(self, value: Any) -> None:
         """Send a text frame."""
@@ -48,7 +47,7 @@ class Socket:
         self._writer.write(head + data)
 
     async def listen(self) -> None:
-        """Read frames until the client closes or goes."""
+        """Answer pings until the client closes or goes; what it says besides is not heard."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 kind, data = await self._read()
@@ -58,8 +57,6 @@ class Socket:
                     self._frame(CLOSE, data[:2])
                     await self._writer.drain()
                     return
-                elif kind in {TEXT, BINARY}:
-                    self.received.append(data)
 
     async def _read(self) -> tuple[int, bytes]:
         first, second = await self._reader.readexactly(2)
