@@ -223,14 +223,16 @@ def test_renamed_boxes_are_found(sealed: dict[str, bytes], trust: bytes, label: 
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-@given(data=st.data())
+@given(place=st.integers(0, 10**6), flip=st.integers(1, 255))
 @settings(max_examples=80, deadline=None)
-def test_no_changed_byte_reads_as_whole(sealed: dict[str, bytes], trust: bytes, kind: str, data: st.DataObject) -> None:
+def test_no_changed_byte_reads_as_whole(
+    sealed: dict[str, bytes], trust: bytes, kind: str, place: int, flip: int
+) -> None:
     """Whatever byte is changed, the file is invalid, absent or unreadable; JPEG's two free bytes are the exception."""
     original = sealed[kind]
-    place = data.draw(st.integers(0, len(original) - 1))
+    place %= len(original)  # sealed files differ in length from run to run, and so would a strategy's bounds
     changed = bytearray(original)
-    changed[place] ^= data.draw(st.integers(1, 255))
+    changed[place] ^= flip
     free = range(26, 28) if kind == "JPEG" else range(0)
     if place in free:
         return
