@@ -251,7 +251,7 @@ class AuditLog:
         """Give the log a new signing key, by an entry that the old key and the new one sign; blocks.
 
         The new key file takes the old one's place, and later checkpoints are signed by it. Whoever pinned the old key
-        follows the entry to the new one. It does not help against a thief of the old key: see `limner audit new-log`.
+        follows the entry to the new one. It does not help against a thief of the old key, who can rotate it too.
 
         Returns:
             The `key_rotated` entry.

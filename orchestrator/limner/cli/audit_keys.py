@@ -15,7 +15,7 @@ def rotate_key(
     """Give the log a new signing key, by an entry that the old key and the new one sign.
 
     Whoever pinned the old key goes on: verifications follow the entry. Hand the new key out, and export a checkpoint.
-    If the old key was stolen, do not rotate: `limner audit new-log`.
+    If the old key was stolen, do not rotate: a thief can do so too. Begin a new log in another folder.
     """
     from limner.reading import open_log_for_writing
 
