@@ -38,16 +38,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ProviderSection(BaseModel):
-    """One provider: its kind, and the settings that this kind checks itself."""
+class _OpenSection(BaseModel):
+    """Settings that are checked by what they are for, and not here."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: str
-
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything but the kind."""
+        """Everything that is no field of the section, as written."""
         return dict(self.model_extra or {})
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -56,15 +54,14 @@ class ProviderSection(BaseModel):
             yield name, "…" if name and _SECRET.search(name) else value
 
 
-class DetectorSection(BaseModel):
+class ProviderSection(_OpenSection):
+    """One provider: its kind, and the settings that this kind checks itself."""
+
+    kind: str
+
+
+class DetectorSection(_OpenSection):
     """The settings of one detector, which it checks itself."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All of them, as written."""
-        return dict(self.model_extra or {})
 
 
 class RoutingSection(_Section):
@@ -102,22 +99,10 @@ class AssetsSection(_Section):
     url: str = f"file://{STATE_FOLDER}/assets"
 
 
-class SignerSection(BaseModel):
+class SignerSection(_OpenSection):
     """A third party's signer, by the entry point `limner.signers`: its kind, and the settings that it checks itself."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
     kind: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Everything but the kind."""
-        return dict(self.model_extra or {})
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Leave secrets out of what a traceback or a log may show."""
-        for name, value in super().__repr_args__():
-            yield name, "…" if name and _SECRET.search(name) else value
 
 
 class NextCertificate(_Section):
