@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.errors import ConfigInvalid
@@ -101,7 +100,7 @@ def _first(config: Config) -> Signer:
     if signing.next is not None:
         # One that has handed over may have ended since; it stays configured as long as its owner likes.
         now = min(datetime.now(UTC), datetime.combine(signing.next.starts, time.min, UTC))
-    return certificate_signer(_path(config, signing.certificate), _path(config, signing.key),
+    return certificate_signer(config.path(signing.certificate), config.path(signing.key),
                               timestamp=signing.timestamp, now=now)  # fmt: skip
 
 
@@ -112,15 +111,11 @@ def _next(config: Config, starts: datetime) -> Signer:
     following = config.signing.next
     assert following is not None
     return certificate_signer(
-        _path(config, following.certificate),
-        _path(config, following.key),
+        config.path(following.certificate),
+        config.path(following.key),
         timestamp=config.signing.timestamp,
         now=max(datetime.now(UTC), starts),
     )
-
-
-def _path(config: Config, value: Path) -> Path:
-    return config.path(value)
 
 
 def _require_overlap(first: Signer, then: Signer, starts: datetime) -> None:

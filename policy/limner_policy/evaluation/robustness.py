@@ -77,10 +77,6 @@ def compare(before: Column, after: Column, change: str, threshold: float, *, rou
 Pair = tuple[AtThreshold, AtThreshold]
 
 
-def _pair(old: Ranking, new: Ranking, threshold: float, weights: Numbers) -> Pair:
-    return old.weighted(weights).at(threshold), new.weighted(weights).at(threshold)
-
-
 def _estimate(
     name: str, now: Sequence[Pair], drawn: Sequence[Pair], how: Callable[[Numbers, Numbers], Numbers]
 ) -> Estimate:

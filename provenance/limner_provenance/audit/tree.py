@@ -54,10 +54,8 @@ class TreeCheck:
         self._good = 0
         self._wrong_leaves: list[int] = []
         self._wrong_tiles: list[tuple[str, str]] = []
-        self._roots: list[tuple[int, int, bytes]] = []
         self._rows = self._checkpoints()
         self._row = next(self._rows, None)
-        self._previous = 0
         self._last_size = 0
         self._judge_empty()
 

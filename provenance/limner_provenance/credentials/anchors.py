@@ -39,11 +39,6 @@ def anchor_of(chain: tuple[bytes, ...], trust: bytes) -> Anchor | None:
     return None
 
 
-def anchors_in(trust: bytes) -> list[Anchor]:
-    """Describe every readable anchor of a PEM file, in its order."""
-    return [_described(anchor) for anchor in _anchors(trust)]
-
-
 def _anchors(trust: bytes) -> Iterator[x509.Certificate]:
     from cryptography import x509
 
