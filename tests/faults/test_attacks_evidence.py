@@ -112,6 +112,13 @@ def test_any_flipped_byte_of_the_picture(proof: Proof, row: Row) -> None:
     assert verify_alone(proof.folder, "a.evidence", "b.png")[0] == 1
 
 
+def refused_at(proof: Proof, row: Row, document: dict[str, Any], where: str) -> None:
+    """Hold that the verifier refuses a changed document at this place, with the words of the attack's row."""
+    report = proof.says(document)
+    assert report["where"] == where
+    row.confirm(report["says"])
+
+
 @attack(
     "change the decision in an evidence file and make its digest fit",
     who=ANYBODY,
@@ -124,9 +131,7 @@ def test_a_changed_decision(proof: Proof, row: Row) -> None:
     number = next(n for n, item in enumerate(document["entries"]) if '"step":"judged"' in item["leaf"])
     leaf = document["entries"][number]["leaf"]
     document["entries"][number]["leaf"] = leaf.replace('"verdict":"allow', '"verdict":"deny')
-    report = proof.says(document)
-    assert report["where"] == f"entries[{number}]"
-    row.confirm(report["says"])
+    refused_at(proof, row, document, f"entries[{number}]")
 
 
 @attack(
@@ -141,9 +146,7 @@ def test_another_prompt(proof: Proof, row: Row) -> None:
     number = next(n for n, field in enumerate(document["fields"]) if field["name"] == "prompt")
     field = document["fields"][number]
     field |= {"state": "disclosed", "salt": "0" * 64, "value": "green pear"}
-    report = proof.says(document)
-    assert report["where"] == f"fields[{number}]"
-    row.confirm(report["says"])
+    refused_at(proof, row, document, f"fields[{number}]")
 
 
 @attack(
@@ -157,9 +160,7 @@ def test_a_pretended_erasure(proof: Proof, row: Row) -> None:
     document = json.loads(proof.document)
     number = next(n for n, field in enumerate(document["fields"]) if field["state"] == "withheld")
     document["fields"][number] |= {"state": "erased", "by": document["entries"][-1]["index"]}
-    report = proof.says(document)
-    assert report["where"] == f"fields[{number}]"
-    row.confirm(report["says"])
+    refused_at(proof, row, document, f"fields[{number}]")
 
 
 @attack(

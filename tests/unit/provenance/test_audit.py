@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from faults.world import rewrite
 from sqlalchemy import Table
 
 from limner_provenance import schema, tables
@@ -258,24 +259,6 @@ def test_a_rewritten_history_needs_an_exported_checkpoint(sample: Path, tmp_path
     assert [finding.table for finding in without.findings if finding.severity == "error"] == []
     located(against, "checkpoint file")
     assert "history was rewritten" in str(against.first_error)
-
-
-def rewrite(state: Path, signer: Signer, leaves: list[str]) -> None:
-    """Make a sound log from leaves with a stolen key, as an attacker with our program would."""
-    from limner_provenance.committing import Draft, _write
-    from limner_provenance.entries import read_entry
-    from limner_provenance.sqlite import Database
-    from limner_provenance.tiles import GrowingTree
-
-    database = Database(f"sqlite:///{state / 'audit.db'}")
-    with database.write() as connection:
-        schema.create(connection)
-        drafts = [Draft(read_entry(index, leaf)) for index, leaf in enumerate(leaves)]
-        for draft in drafts:
-            if draft.entry.step == "erased":
-                draft.erased = draft.entry.data["keys"] + draft.entry.data["payloads"]
-        _write(connection, signer, GrowingTree(), drafts)
-    database.close()
 
 
 def test_another_key_than_the_pinned_one_is_invalid(check: Callable[..., AuditReport]) -> None:

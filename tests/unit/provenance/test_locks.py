@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
+from racing import race
 
 from limner_provenance.errors import EntryInvalid, RecordRunning
 from limner_provenance.locks import RecordLocks
@@ -53,26 +53,10 @@ def test_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
 
 def test_many_threads_never_share_a_lock(tmp_path: Path) -> None:
     """However many threads try, files coming and going between them, at most one is inside."""
-    locks, inside, most, entered = RecordLocks(tmp_path), [0], [0], [0]
-
-    def work() -> None:
-        for _ in range(200):
-            try:
-                with locks.hold(RECORD):
-                    inside[0] += 1
-                    most[0] = max(most[0], inside[0])
-                    entered[0] += 1
-                    inside[0] -= 1
-            except RecordRunning:
-                continue
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1]
-    assert entered[0] > 0
+    locks = RecordLocks(tmp_path)
+    most, entered = race(lambda: locks.hold(RECORD), times=200)
+    assert most == 1
+    assert entered > 0
 
 
 @pytest.mark.parametrize("record", ["", "../x", "a/b", "a" * 200, "ä", "."])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from racing import race
 from servers.postgres import Postgres
 from sqlalchemy import Computed
 
@@ -262,29 +262,10 @@ def test_a_name_in_the_way_hides_nothing(postgres_server: Postgres, tmp_path: Pa
 @pytest.mark.postgres
 def test_many_threads_never_share_a_lock(postgres_server: Postgres, tmp_path: Path) -> None:
     """However many threads try, at most one is inside."""
-    from limner_provenance.errors import RecordRunning
-
-    inside, most, entered = [0], [0], [0]
     with postgres_server.open(tmp_path) as log:
-
-        def work() -> None:
-            for _ in range(30):
-                try:
-                    with log.lock("r-1"):
-                        inside[0] += 1
-                        most[0] = max(most[0], inside[0])
-                        entered[0] += 1
-                        inside[0] -= 1
-                except RecordRunning:
-                    continue
-
-        threads = [threading.Thread(target=work) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert most == [1]
-    assert entered[0] > 0
+        most, entered = race(lambda: log.lock("r-1"), times=30)
+    assert most == 1
+    assert entered > 0
 
 
 @pytest.mark.postgres
