@@ -8,8 +8,8 @@ This one file may be copied anywhere; docs/evidence-format.md is what it impleme
      2. Every member has the name and the type that the format gives it.
      3. The document's digest fits.
      4. The checkpoint is signed by the log's key.
-     5. Every entry is included under it; from entry 0's key, rotations lead to the log's, past the pinned one.
-     6. The entries are those of one record, and of the log itself.
+     5. Every entry is included under it.
+     6. They are those of one record, and of the log: from entry 0's key, rotations lead to its own, past the pinned.
      7. Every field is disclosed and fits its commitment, or withheld, or erased by an entry that says so.
      8. The policy packs are the ones that the log loaded, byte for byte.
      9. The decisions are those of the entries; detectors' scores are those of the inputs that are disclosed.
@@ -259,7 +259,7 @@ class Verification:
         self.lack(steps[:1] != ["accepted"], "record: its first entry, accepted")
 
     def rotations(self, key: str) -> None:
-        """Step 5, the keys: from entry 0's to the log's."""
+        """Step 6, the keys: from entry 0's to the log's."""
         self.keys = [(-1, read_key(key, "entries[0]"))]
         for number, (index, entry) in enumerate(self.at.items()):
             if entry["step"] == "key_rotated":

@@ -19,6 +19,7 @@ from typing import Any
 from limner_provenance.checkpoint import Signer
 from limner_provenance.evidence import build
 from limner_provenance.log import AuditLog
+from limner_provenance.merkle import inclusion_proof, leaf_hash, root_of
 
 HERE = Path(__file__).parent
 PACK = b"""policy: vectors
@@ -320,6 +321,48 @@ def incomplete(plain: bytes, erased: bytes) -> None:
     vector("incomplete-erased-file", erased, "INCOMPLETE")
 
 
+def rotated(state: Path, foreign: str) -> None:
+    """Write the vectors of a log whose key was rotated after the record; `foreign` is another log's key."""
+    with open_log(state) as log:
+        log.append("policy_loaded", data=PACKS[0], payloads={"source": PACK}).wait()
+        rid = record(log, "plain")
+        before, first = log.head().note, log.vkey
+        log.rotate_key()
+        (HERE / "checkpoint-before-rotation").write_text(before)
+        plain, grown = build(log, rid), build(log, rid, checkpoint=before)
+        signer = Signer.from_skey((state / "keys" / "log.ed25519").read_text())
+        leaves = [entry.leaf for entry in log.entries()]
+    there = place(json.loads(plain), "key_rotated")
+    vector("good-rotated", plain, "VALID")
+    vector("good-rotated-pinned-old-key", plain, "VALID", log_key=first)
+    vector("good-rotated-old-checkpoint", grown, "VALID", log_key=first, checkpoint="checkpoint-before-rotation")
+    for which in ("old", "new"):
+        broken = changed(plain, lambda d: rotation_signed_wrongly(d, leaves, signer, which))  # noqa: B023  # called at once
+        vector(f"bad-rotation-signature-{which}", broken, "INVALID", f"entries[{there}]")
+    vector("bad-rotation-pinned-foreign-key", plain, "INVALID", "log.key", log_key=foreign)
+    vector("bad-rotation-left-out", changed(plain, lambda d: d["entries"].pop(there)), "INVALID", "entries[0]")
+    by_old = changed(plain, lambda d: d["log"].update(key=first))
+    vector("bad-rotation-checkpoint-of-old-key", by_old, "INVALID", "log.checkpoint")
+
+
+def rotation_signed_wrongly(doc: Doc, leaves: list[str], signer: Signer, which: str) -> None:
+    """Flip a bit of one signature of the rotation, then prove and sign the tree anew as a thief of the new key can."""
+    item = doc["entries"][place(doc, "key_rotated")]
+    leaf = json.loads(item["leaf"])
+    leaf["data"]["signatures"][which] = flip(leaf["data"]["signatures"][which])
+    item["leaf"] = text(leaf).decode()
+    hashes = [leaf_hash(kept.encode()) for kept in leaves]
+    hashes[item["index"]] = leaf_hash(item["leaf"].encode())
+
+    def subtree(height: int, number: int) -> bytes:
+        return root_of(hashes[number << height : number + 1 << height])
+
+    for entry in doc["entries"]:
+        path = inclusion_proof(entry["index"], len(hashes), subtree)
+        entry["proof"] = base64.b64encode(b"".join(path)).decode()
+    doc["log"]["checkpoint"] = signer.sign(len(hashes), root_of(hashes))
+
+
 def main() -> None:
     """Make everything."""
     for path in HERE.glob("*.evidence"):
@@ -350,7 +393,7 @@ def main() -> None:
                 docs["grown"], lambda d: d["consistency"][0].update(proof=flip(d["consistency"][0]["proof"]))
             )
             vector("bad-consistency", flipped, "INVALID", "consistency[0]")
-            fork = signer.sign(same.size, hashlib.sha256(b"fork").digest())
+            fork, foreign = signer.sign(same.size, hashlib.sha256(b"fork").digest()), second.vkey
             record(log, "later")
             notes = {
                 "old": old.note,
@@ -361,6 +404,7 @@ def main() -> None:
             }
     for name, note in notes.items():
         (HERE / f"checkpoint-{name}").write_text(note)
+        rotated(Path(folder) / "three", foreign)
     vector("bad-fork", docs["plain"], "INVALID", "checkpoint", checkpoint="checkpoint-fork")
     vector("bad-checkpoint-of-another-log", docs["plain"], "INVALID", "checkpoint", checkpoint="checkpoint-other")
     for number in (0, 1):

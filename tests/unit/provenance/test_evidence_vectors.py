@@ -94,7 +94,25 @@ def roots(old: int, new: int, proof: list[bytes], root: bytes, whole: bool = Tru
     return h(b"\x01", last, before), h(b"\x01", last, after)
 
 
-def note_of(note: str, key: tuple[str, bytes, bytes], where: str) -> tuple[int, bytes]:
+Key = tuple[str, bytes, bytes]
+
+
+def key_of(written: str, where: str) -> Key:
+    """Section 5, first part: name, hash and public key."""
+    name, hint, raw = written.split("+", 2)
+    data = b64(raw, where)
+    check(h(name.encode(), b"\n", data)[:4].hex() == hint, where)
+    return name, bytes.fromhex(hint), data[1:]
+
+
+def signed(key: Key, signature: bytes, data: bytes, where: str) -> None:
+    try:
+        Ed25519PublicKey.from_public_bytes(key[2]).verify(signature, data)
+    except InvalidSignature:
+        raise Wrong(where) from None
+
+
+def note_of(note: str, key: Key, where: str) -> tuple[int, bytes]:
     """Section 5."""
     match = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,15})\n([^\n]+)\n\n((?:— [^ \n]+ [^ \n]+\n)+)", note)
     check(match and match[1] == key[0], where)
@@ -103,12 +121,25 @@ def note_of(note: str, key: tuple[str, bytes, bytes], where: str) -> tuple[int, 
         _, name, text = line.split(" ")
         data = b64(text, where)
         if (name, data[:4]) == (key[0], key[1]):
-            try:
-                Ed25519PublicKey.from_public_bytes(key[2]).verify(data[4:], note.partition("\n\n")[0].encode() + b"\n")
-            except InvalidSignature:
-                raise Wrong(where) from None
+            signed(key, data[4:], note.partition("\n\n")[0].encode() + b"\n", where)
             return int(match[2]), b64(match[3], where)
     raise Wrong(where)
+
+
+def chain_of(at: dict[int, Any]) -> dict[int, str]:
+    """Section 10: each key of the log, by the smallest size of the checkpoints that it signs."""
+    newest = at[0]["data"]["key"]
+    chain = {0: newest}
+    for i, (index, entry) in enumerate(at.items()):
+        if entry["step"] != "key_rotated":
+            continue
+        where, said = f"entries[{i}]", entry["data"]
+        check(said["old"] == newest and said["new"].split("+")[0] == newest.split("+")[0], where)
+        data = f"limner.key_rotated.v1\n{said['old']}\n{said['new']}\n".encode()
+        for name in ("old", "new"):
+            signed(key_of(said[name], where), b64(said["signatures"][name], where), data, where)
+        newest = chain[index + 1] = said["new"]
+    return chain
 
 
 HEX = re.compile("[0-9a-f]{64}")
@@ -152,11 +183,8 @@ def follow(data: bytes, files: list[bytes], log_key: str | None, checkpoint: str
     doc, lacks = loads(data, "document"), False
     types(doc)
     log = doc["log"]
-    name, hint, text = log["key"].split("+", 2)
-    raw = b64(text, "log.key")
-    check(h(name.encode(), b"\n", raw)[:4].hex() == hint and log_key in (None, log["key"]), "log.key")
-    check(name == log["origin"], "log.origin")
-    key = (name, bytes.fromhex(hint), raw[1:])
+    key = key_of(log["key"], "log.key")
+    check(key[0] == log["origin"], "log.origin")
     size, root = note_of(log["checkpoint"], key, "log.checkpoint")
     at: dict[int, Any] = {}
     own: dict[int, Any] = {}
@@ -171,9 +199,20 @@ def follow(data: bytes, files: list[bytes], log_key: str | None, checkpoint: str
             check(entry["record"] == doc["record"], where)
             own[index] = entry
         else:
-            check(entry["step"] in ("log_created", "opened", "policy_loaded", "erased"), where)
-    created = {"format": "limner.audit.v1", "key": log["key"], "origin": log["origin"]}
-    check(0 in at and at[0]["step"] == "log_created" and at[0]["data"] == created, "entries[0]")
+            check(entry["step"] in ("log_created", "opened", "policy_loaded", "erased", "key_rotated"), where)
+    check(0 in at and at[0]["step"] == "log_created", "entries[0]")
+    created = {"format": "limner.audit.v1", "origin": log["origin"]}
+    check({name: at[0]["data"].get(name) for name in created} == created, "entries[0]")
+    chain = chain_of(at)
+    check(list(chain.values())[-1] == log["key"], "entries[0]")
+    check(log_key in (None, *chain.values()), "log.key")
+
+    def older(note: str, where: str) -> tuple[int, bytes]:
+        lines = note.split("\n")
+        check(len(lines) > 1 and lines[1].isdigit(), where)
+        newest = max(start for start in chain if start <= int(lines[1]))
+        return note_of(note, key_of(chain[newest], where), where)
+
     steps = [entry["step"] for entry in own.values()]
     check("accepted" not in steps[1:], "record")
     lacks |= steps[:1] != ["accepted"]
@@ -232,11 +271,11 @@ def follow(data: bytes, files: list[bytes], log_key: str | None, checkpoint: str
     check(h(doc["page"]["html"].encode()).hex() == doc["page"]["sha256"], "page")
     trees = {size: root}
     for i, item in enumerate(doc["consistency"]):
-        old = note_of(item["note"], key, f"consistency[{i}]")
+        old = older(item["note"], f"consistency[{i}]")
         check(roots(old[0], size, halves(b64(item["proof"], "")), old[1]) == (old[1], root), f"consistency[{i}]")
         trees[old[0]] = old[1]
     if checkpoint is not None:
-        given_size, given_root = note_of(checkpoint, key, "checkpoint")
+        given_size, given_root = older(checkpoint, "checkpoint")
         check(trees.get(given_size, given_root) == given_root, "checkpoint")
         lacks |= given_size not in trees
     for i, file in enumerate(files):
