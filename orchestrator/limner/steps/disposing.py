@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from limner.steps.inspecting import EMBEDDINGS
 from limner_policy.handling import DESTROY, KEEP, PRESERVE
 from limner_provenance.entries import now
 from limner_provenance.errors import PayloadErased
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from limner_provenance.entries import Entry, PayloadRef
 
 _LOG = logging.getLogger("limner.handling")
-
-SEEN = "embeddings"
-"""The payload of a judgement that tells what a picture shows."""
 
 _DESTROYED = "denied by policy: no picture is kept"
 _OVER = "denied by policy: the days for which its pictures were kept are over"
@@ -102,7 +100,7 @@ def _over(entries: Sequence[Entry]) -> list[PayloadRef]:
     judged = [entry for entry in entries if entry.step == "judged" and _is_over(entry)]
     names = {f"image-{entry.data['image']}" for entry in judged if "image" in entry.data}
     found = [ref for e in entries if e.step == "produced" for name, ref in e.payloads.items() if name in names]
-    found += [entry.payloads[SEEN] for entry in judged if SEEN in entry.payloads]
+    found += [entry.payloads[EMBEDDINGS] for entry in judged if EMBEDDINGS in entry.payloads]
     if judged and any(entry.step == "denied" for entry in entries):
         found += [ref for e in entries if e.step == "accepted" for ref in e.payloads.values() if ref.kind == "bytes"]
     return found
@@ -126,7 +124,7 @@ def _refs(record: Record, images: set[int]) -> list[PayloadRef]:
     names = {f"image-{index}" for index in images}
     made = [ref for entry in record.all("produced") for name, ref in entry.payloads.items() if name in names]
     judged = (entry for entry in record.all("judged", stage="image") if entry.data["image"] in images)
-    return made + [entry.payloads[SEEN] for entry in judged if SEEN in entry.payloads]
+    return made + [entry.payloads[EMBEDDINGS] for entry in judged if EMBEDDINGS in entry.payloads]
 
 
 async def _destroy(record: Record, refs: list[PayloadRef]) -> None:
