@@ -402,9 +402,9 @@ def main() -> None:
                 "fork": fork,
                 "other": second.head().note,
             }
+        rotated(Path(folder) / "three", foreign)
     for name, note in notes.items():
         (HERE / f"checkpoint-{name}").write_text(note)
-        rotated(Path(folder) / "three", foreign)
     vector("bad-fork", docs["plain"], "INVALID", "checkpoint", checkpoint="checkpoint-fork")
     vector("bad-checkpoint-of-another-log", docs["plain"], "INVALID", "checkpoint", checkpoint="checkpoint-other")
     for number in (0, 1):
