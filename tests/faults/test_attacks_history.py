@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from faults.matrix import Row, attack
-from faults.world import World, open_at, rewrite
+from faults.world import World, open_at
+from rewriting import rewrite
 
 from limner_provenance.audit import verify
 from limner_provenance.checkpoint import Signer

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faults.world import rewrite
+from rewriting import rewrite
 from sqlalchemy import Table
 
 from limner_provenance import schema, tables
