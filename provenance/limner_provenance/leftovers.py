@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from limner_provenance import tables
+from limner_provenance.databases import ids_among, in_portions
 from limner_provenance.entries import is_digest
 from limner_provenance.files import make_folder, unavailable, write_durably
 from limner_provenance.locks import exclusive
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from limner_provenance.assets import AssetStore
     from limner_provenance.databases import Database
     from limner_provenance.opening import Opened
-
-_CHUNK = 400
 
 
 def folder(state: Path) -> Path:
@@ -69,12 +68,8 @@ def settle(opened: Opened, *, alone: bool) -> int:
 
 def erased_among(database: Database, names: Sequence[str]) -> list[str]:
     """Give those of the ids that the log calls erased."""
-    table = tables.erasure
-    found: list[str] = []
-    for start in range(0, len(names), _CHUNK):
-        with database.read() as connection:
-            found += connection.scalars(select(table.c.id).where(table.c.id.in_(names[start : start + _CHUNK])))
-    return found
+    with database.read() as connection:
+        return ids_among(connection, tables.erasure.c.id, names)
 
 
 def remove(assets: AssetStore, names: Iterable[str]) -> int:
@@ -89,19 +84,16 @@ def remove(assets: AssetStore, names: Iterable[str]) -> int:
 
 def erased_objects(opened: Opened) -> Iterator[str]:
     """Give the names of stored objects that the log calls erased: a backup of the store brought them back."""
-    names = opened.assets.names()
-    while chunk := [name for name, _ in zip(names, range(_CHUNK), strict=False)]:
-        yield from erased_among(opened.database, chunk)
+    for some in in_portions(opened.assets.names()):
+        yield from erased_among(opened.database, some)
 
 
 def unreferenced_objects(opened: Opened) -> Iterator[str]:
     """Give the names of stored objects that no entry refers to; while somebody writes, some are about to be."""
-    table = tables.asset
-    names = opened.assets.names()
-    while chunk := [name for name, _ in zip(names, range(_CHUNK), strict=False)]:
+    for some in in_portions(opened.assets.names()):
         with opened.database.read() as connection:
-            known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(chunk))))
-        yield from (name for name in chunk if is_digest(name) and name not in known)
+            known = set(ids_among(connection, tables.asset.c.id, some))
+        yield from (name for name in some if is_digest(name) and name not in known)
 
 
 def erased_keys(database: Database) -> list[str]:
@@ -126,25 +118,26 @@ class Swept:
 def sweep(opened: Opened) -> Swept:
     """Remove every object that the log calls erased and, where nobody else writes, those no entry refers to."""
     erased = remove(opened.assets, erased_objects(opened))
-    with _alone(opened) as alone:
-        unreferenced = remove(opened.assets, list(unreferenced_objects(opened))) if alone else 0
-    return Swept(erased, unreferenced, alone)
+    with alone(opened) as nobody_else:
+        unreferenced = remove(opened.assets, list(unreferenced_objects(opened))) if nobody_else else 0
+    return Swept(erased, unreferenced, nobody_else)
 
 
 @contextlib.contextmanager
-def _alone(opened: Opened) -> Iterator[bool]:
+def alone(opened: Opened) -> Iterator[bool]:
     """Keep others from opening the log while a block runs; False where one has it open, or where nobody can know."""
     import fcntl
 
     if opened.users is None:
         yield False
         return
-    alone = exclusive(opened.users, wait=False)
+    here = exclusive(opened.users, wait=False)
     try:
         # Hosts that share a server share no lock file.
         with opened.database.alone() as everywhere:
-            yield alone and everywhere
+            yield here and everywhere
     finally:
+        # A shared lock tells later openers that somebody may be writing.
         fcntl.flock(opened.users, fcntl.LOCK_SH)
 
 

@@ -153,7 +153,9 @@ def open_writing(url: str, state: Path, keys_url: str | None, kek: str | None, a
             paths, database, _assets(paths, assets_url), Anchor(paths.anchor), key_database, keys, signer, kek=found
         )
         _catch_up(opened)
-        opened.users = _sweep_when_alone(opened)
+        opened.users = _lock_file(paths.state / "users.lock")
+        failing.callback(os.close, opened.users)
+        _sweep_when_alone(opened)
         failing.pop_all()
     return opened
 
@@ -311,21 +313,14 @@ def _catch_up(opened: Opened) -> None:
         leftovers.remove(opened.assets, leftovers.erased_objects(opened))
 
 
-def _sweep_when_alone(opened: Opened) -> int:
-    """Clear half-written objects away if no other process has the log open; give the file that says we have."""
-    import fcntl
-
+def _sweep_when_alone(opened: Opened) -> None:
+    """Clear half-written objects away if no other process has the log open; others see from then on that we have."""
     from limner_provenance import leftovers
 
-    users = _lock_file(opened.paths.state / "users.lock")
-    with opened.database.alone() as everywhere:
-        alone = exclusive(users, wait=False) and everywhere
+    with leftovers.alone(opened) as alone:
         if alone:
             opened.assets.sweep()
         leftovers.settle(opened, alone=alone)
-    # Turning the lock into a shared one tells later openers that somebody may be writing.
-    fcntl.flock(users, fcntl.LOCK_SH)
-    return users
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from limner_provenance import holds as holding
 from limner_provenance import leftovers
+from limner_provenance.assets import FileAssets
 from limner_provenance.audit import verify
 from limner_provenance.committing import HoldsChanged
 from limner_provenance.entries import Entry
@@ -25,7 +27,9 @@ from limner_provenance.errors import (
     PayloadMissing,
     RecordNotFound,
     RecordRunning,
+    StorageUnavailable,
 )
+from limner_provenance.locks import exclusive
 from limner_provenance.log import AuditLog
 
 OpenLog = Callable[..., AuditLog]
@@ -223,6 +227,25 @@ def test_a_note_of_an_erasure_that_was_never_written_takes_nothing(state: Path, 
         pass
     assert len(objects(state)) == 3
     assert list(leftovers.folder(state).iterdir()) == []
+
+
+def test_an_opening_that_fails_while_it_clears_up_holds_no_lock(
+    state: Path, open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is away fails the opening, and nobody has to wait for it afterwards, this process included."""
+
+    def away(_self: FileAssets) -> None:
+        raise StorageUnavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileAssets, "sweep", away)
+        with pytest.raises(StorageUnavailable, match="away"):
+            open_log(state)
+    users = os.open(state / "users.lock", os.O_RDWR)
+    assert exclusive(users, wait=False)
+    os.close(users)
+    with open_log(state) as log:
+        assert log.sweep().alone
 
 
 def test_an_erasure_goes_on_where_it_was_cut_short(
