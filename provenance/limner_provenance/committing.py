@@ -5,15 +5,16 @@ All of it in one database transaction that holds the write lock. Knows nothing o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from limner_provenance import tables
 from limner_provenance.checkpoint import Signer
-from limner_provenance.databases import Database, write_again
+from limner_provenance.databases import Database, ids_among, in_portions, write_again
+from limner_provenance.entries import PayloadRef, make_entry
 from limner_provenance.envelope import key_id_of
 from limner_provenance.errors import AuditError, LogCorrupt, PayloadErased
 from limner_provenance.rotation import KeyChain, load_chain, rotations
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from limner_provenance.entries import Entry
     from limner_provenance.envelope import Sealed
 
-_CHUNK = 400
 # Statements are made once: building them again costs as much as running them.
 _NEWEST = (
     select(tables.checkpoint.c.size, tables.checkpoint.c.note, tables.checkpoint.c.edge)
@@ -42,8 +42,6 @@ class Draft:
     Attributes:
         entry: the entry, without an index yet.
         sealed: its encrypted payloads.
-        key: id of the data key they are sealed under, or None where there are none.
-        apart: ids of further data keys, under each of which one of them alone is sealed.
         erased: ids of payloads and keys that this entry (of step `erased`) declares erased.
         holds_seen: size of the log up to which holds were looked for; one that came later refuses this draft.
         signer: the log's new key where this entry rotates it: it signs from this commit on.
@@ -51,8 +49,6 @@ class Draft:
 
     entry: Entry
     sealed: Sequence[Sealed] = ()
-    key: str | None = None
-    apart: Sequence[str] = ()
     erased: Sequence[str] = field(default_factory=tuple)
     holds_seen: int | None = None
     signer: Signer | None = None
@@ -60,7 +56,17 @@ class Draft:
     @property
     def keys(self) -> set[str]:
         """The ids of all data keys that its payloads are sealed under."""
-        return {*self.apart, *([self.key] if self.key else [])}
+        return {key_id_of(item.blob) for item in self.sealed}
+
+
+def make_draft(step: str, record: str | None, data: Mapping[str, Any], sealed: Mapping[str, Sealed]) -> Draft:
+    """Make an entry that refers to encrypted payloads by their names, together with them.
+
+    Raises:
+        EntryInvalid: see `make_entry`.
+    """
+    references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
+    return Draft(make_entry(step, record, data, references), list(sealed.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +217,9 @@ def refuse_erased(connection: Connection, keys: Iterable[str]) -> None:
     Raises:
         PayloadErased: one was.
     """
-    wanted = sorted(keys)
-    table = tables.erasure
-    for start in range(0, len(wanted), _CHUNK):
-        query = select(table.c.id).where(table.c.id.in_(wanted[start : start + _CHUNK]))
-        row = connection.execute(query).first()
-        if row is not None:
-            raise KeyErased(row[0])
+    erased = ids_among(connection, tables.erasure.c.id, sorted(keys))
+    if erased:
+        raise KeyErased(erased[0])
 
 
 class KeyErased(PayloadErased):
@@ -282,9 +284,7 @@ def _erase(connection: Connection, index: int, ids: Sequence[str]) -> None:
     """Record ids as erased by the entry `index`, and delete the rows that are erased."""
     # Two processes may erase the same at once: the first entry that names an id is the one that erased it.
     table = tables.erasure
-    known: set[str] = set()
-    for start in range(0, len(ids), _CHUNK):
-        known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(ids[start : start + _CHUNK]))))
+    known = set(ids_among(connection, table.c.id, ids))
     fresh = [{"id": name, "idx": index} for name in dict.fromkeys(ids) if name not in known]
     if fresh:
         insert(connection, table, fresh)
@@ -293,5 +293,5 @@ def _erase(connection: Connection, index: int, ids: Sequence[str]) -> None:
         connection.exec_driver_sql("SELECT erase_rows(%s)", (list(ids),))
         return
     for table in (tables.payload, tables.asset):
-        for start in range(0, len(ids), _CHUNK):
-            connection.execute(table.delete().where(table.c.id.in_(ids[start : start + _CHUNK])))
+        for some in in_portions(ids):
+            connection.execute(table.delete().where(table.c.id.in_(some)))

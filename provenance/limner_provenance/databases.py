@@ -5,23 +5,26 @@ Knows nothing of entries. What is peculiar to one database stands in `sqlite.py`
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from limner_provenance.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 RECONNECT_SECONDS = 15.0
 """How long a commit waits for a database server that went away, as while it restarts."""
 
 _PAUSE = 0.2
+_PORTION = 400
 
 
 class ConnectionLost(DatabaseUnavailable):
@@ -121,13 +124,46 @@ def write_again(database: Database, work: Callable[[Connection, bool], Result]) 
     Raises:
         ConnectionLost: the server did not come back in time.
     """
-    deadline, again = time.monotonic() + RECONNECT_SECONDS, False
+
+    def once(again: bool) -> Result:
+        with database.write() as connection:
+            return work(connection, again)
+
+    return patiently(once, RECONNECT_SECONDS)
+
+
+def patiently(attempt: Callable[[bool], Result], seconds: float) -> Result:
+    """Give what `attempt(again)` gives; where the server goes away, try again for so many seconds.
+
+    Raises:
+        ConnectionLost: the server did not come back in time.
+    """
+    deadline, again = time.monotonic() + seconds, False
     while True:
         try:
-            with database.write() as connection:
-                return work(connection, again)
+            return attempt(again)
         except ConnectionLost:
             if time.monotonic() > deadline:
                 raise
             again = True
             time.sleep(_PAUSE)
+
+
+def rows(connection: Connection, sql: str, parameters: tuple[Any, ...] | Mapping[str, Any] = ()) -> list[Any]:
+    """Run SQL as it is, and give all rows."""
+    return list(connection.exec_driver_sql(sql, parameters).fetchall())
+
+
+def in_portions(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Give the items 400 at a time: no statement names more."""
+    left = iter(items)
+    while some := list(itertools.islice(left, _PORTION)):
+        yield some
+
+
+def ids_among(connection: Connection, column: Column[Any], values: Iterable[str]) -> list[str]:
+    """Give the ids of the rows whose column holds one of the values."""
+    from sqlalchemy import select
+
+    query = select(column.table.c.id)
+    return [name for some in in_portions(values) for name in connection.scalars(query.where(column.in_(some)))]

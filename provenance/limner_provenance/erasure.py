@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, select
 
 from limner_provenance import leftovers, tables
-from limner_provenance.committing import Draft
-from limner_provenance.entries import Entry, PayloadRef, make_entry, now
+from limner_provenance.committing import make_draft
+from limner_provenance.databases import ids_among
+from limner_provenance.entries import Entry, PayloadRef, now
 from limner_provenance.envelope import key_in, seal_payload
 from limner_provenance.errors import ErasureHeld
 from limner_provenance.holds import Hold, all_holds, forbidding
 
 if TYPE_CHECKING:
+    from limner_provenance.committing import Draft
     from limner_provenance.databases import Database
     from limner_provenance.keys import KeyStore
     from limner_provenance.opening import Opened
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 _IDS = 800
 """Ids in one `erased` entry, so that it stays below 64 KiB."""
 
-_CHUNK = 400
 _NAMED = re.compile(r'"id":"([0-9a-f]{64})"')
 
 
@@ -123,14 +124,7 @@ def erase(opened: Opened, reader: Reader, writer: Writer, asked: Asked) -> Erasu
     opened.keys.forget(found.keys)
     writer.flush()
     found = _find(opened, reader, subject, record, keys=found.keys)
-    noted = leftovers.note(opened.paths.state, found.objects)
-    entries = _log(opened, writer, found, asked.reason, seen)
-    opened.keys.destroy(found.keys)
-    leftovers.remove(opened.assets, found.objects)
-    leftovers.forget(noted)
-    if entries:
-        opened.database.truncate_wal()
-    return _told(found, entries=entries)
+    return _take(opened, writer, found, asked, seen)
 
 
 def discard(opened: Opened, reader: Reader, writer: Writer, asked: Asked, refs: Sequence[PayloadRef]) -> Erasure:
@@ -143,20 +137,27 @@ def discard(opened: Opened, reader: Reader, writer: Writer, asked: Asked, refs: 
     record = str(asked.record)
     writer.flush()
     seen = reader.head().size
-    rows = _stored(opened.database, tables.payload, [ref.id for ref in refs if ref.kind == "json"])
-    objects = _stored(opened.database, tables.asset, [ref.id for ref in refs if ref.kind == "bytes"])
+    rows, objects = _stored(opened.database, refs)
     keys, shared = _alone(opened, [ref for ref in refs if ref.id in {*rows, *objects}])
     found = _Found(keys, rows, objects, [record], shared)
     holds = _forbidding(opened, reader, found, None, record)
     if holds or not found.payloads:
         return _told(found, holds=holds)
+    return _take(opened, writer, found, asked, seen)
+
+
+def _take(opened: Opened, writer: Writer, found: _Found, asked: Asked, seen: int) -> Erasure:
+    """Log what is erased, then destroy it: from the entry on, an opening finishes what is cut short here."""
+    assert opened.keys is not None
     noted = leftovers.note(opened.paths.state, found.objects)
     entries = _log(opened, writer, found, asked.reason, seen)
     opened.keys.destroy(found.keys)
     leftovers.remove(opened.assets, found.objects)
     leftovers.forget(noted)
-    opened.database.truncate_wal()
-    return _told(found, entries=entries)
+    told = _told(found, entries=entries)
+    if not told.nothing:
+        opened.database.truncate_wal()
+    return told
 
 
 def _alone(opened: Opened, refs: Sequence[PayloadRef]) -> tuple[list[str], bool]:
@@ -201,9 +202,7 @@ def _find(opened: Opened, reader: Reader, subject: str | None, record: str | Non
 
 def _of_record(database: Database, entries: Sequence[Entry], own: list[str], under: set[str]) -> _Found:
     """Find what one record refers to; under a user's key that other records share the ciphertext alone can go."""
-    refs = [ref for entry in entries for ref in entry.payloads.values()]
-    rows = _stored(database, tables.payload, [ref.id for ref in refs if ref.kind == "json"])
-    objects = _stored(database, tables.asset, [ref.id for ref in refs if ref.kind == "bytes"])
+    rows, objects = _stored(database, [ref for entry in entries for ref in entry.payloads.values()])
     rest = sorted(under.difference(rows, objects))
     shared = bool({*rows, *objects} - under)
     return _Found(own, sorted({*rows, *rest}), objects, [str(entries[0].record)], shared)
@@ -211,21 +210,18 @@ def _of_record(database: Database, entries: Sequence[Entry], own: list[str], und
 
 def _under(database: Database, table: Table, keys: Sequence[str]) -> list[str]:
     """Give the ids of the payloads or objects under any of the keys."""
-    return _ids(database, table, table.c.key_id, keys)
+    with database.read() as connection:
+        return sorted(ids_among(connection, table.c.key_id, keys))
 
 
-def _stored(database: Database, table: Table, ids: Sequence[str]) -> list[str]:
-    """Give those of the ids that are there."""
-    return _ids(database, table, table.c.id, ids)
-
-
-def _ids(database: Database, table: Table, column: Any, values: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for start in range(0, len(values), _CHUNK):
-        with database.read() as connection:
-            query = select(table.c.id).where(column.in_(values[start : start + _CHUNK]))
-            found += connection.scalars(query)
-    return sorted(found)
+def _stored(database: Database, refs: Sequence[PayloadRef]) -> tuple[list[str], list[str]]:
+    """Give the ids of those payloads that are there: of rows, and of objects."""
+    rows, objects = ([ref.id for ref in refs if ref.kind == kind] for kind in ("json", "bytes"))
+    with database.read() as connection:
+        return (
+            sorted(ids_among(connection, tables.payload.c.id, rows)),
+            sorted(ids_among(connection, tables.asset.c.id, objects)),
+        )
 
 
 def _records_of(database: Database, ids: set[str]) -> Iterator[str]:
@@ -292,10 +288,8 @@ def sealed_draft(
     step: str, data: dict[str, Any], payloads: dict[str, Any], keys: KeyStore, whom: tuple[str | None, str | None]
 ) -> Draft:
     """Make an entry of the house whose payloads are under the key of `whom` (user, record; none: the house)."""
-    key = keys.key_for(key_name(whom[0], whom[1]))
-    sealed = {name: seal_payload(name, value, key) for name, value in payloads.items()}
-    references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
-    return Draft(make_entry(step, None, data, references), list(sealed.values()), key.id if sealed else None)
+    sealed = {name: seal_payload(name, value, keys.key_for(key_name(*whom))) for name, value in payloads.items()}
+    return make_draft(step, None, data, sealed)
 
 
 def _log(opened: Opened, writer: Writer, found: _Found, reason: str | None, seen: int) -> tuple[Entry, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner_provenance.databases import Database, write_again
+from limner_provenance.databases import Database, ids_among, in_portions, write_again
 from limner_provenance.envelope import KEY_BYTES, DataKey
 from limner_provenance.errors import KeyUnavailable
 from limner_provenance.files import read_private, write_private
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _CACHED = 4096
-_CHUNK = 400
 
 
 class Kek:
@@ -143,8 +142,6 @@ class KeyStore:
 
     def make_durable(self, key_ids: Iterable[str]) -> None:
         """Store those of the given keys that are not stored yet."""
-        from sqlalchemy import select
-
         from limner_provenance import tables
 
         with self._lock:
@@ -155,8 +152,7 @@ class KeyStore:
         table = tables.data_key
 
         def work(connection: Connection, again: bool) -> None:
-            ids = [row["id"] for row in rows]
-            stored = set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids)))) if again else set()
+            stored = set(ids_among(connection, table.c.id, [str(row["id"]) for row in rows])) if again else set()
             if left := [row for row in rows if row["id"] not in stored]:
                 insert(connection, table, left)
 
@@ -198,10 +194,10 @@ class KeyStore:
         with self._lock:
             wanted = sorted(set(key_ids) - self._known.keys() - self._fresh.keys())
         table = tables.data_key
-        for start in range(0, len(wanted), _CHUNK):
-            query = select(table.c.id, table.c.subject, table.c.wrapped)
+        for some in in_portions(wanted):
+            query = select(table.c.id, table.c.subject, table.c.wrapped).where(table.c.id.in_(some))
             with self._database.read() as connection:
-                rows = connection.execute(query.where(table.c.id.in_(wanted[start : start + _CHUNK]))).all()
+                rows = connection.execute(query).all()
             for row in rows:
                 with contextlib.suppress(KeyUnavailable):
                     self._remember(self._kek.unwrap(row[0], row[1], row[2]))
@@ -258,8 +254,7 @@ class KeyStore:
         self.forget(key_ids)
         table = tables.data_key
         count = 0
-        for start in range(0, len(key_ids), _CHUNK):
-            some = list(key_ids[start : start + _CHUNK])
+        for some in in_portions(key_ids):
             with self._database.read() as connection:
                 held = connection.execute(table.select().where(table.c.id.in_(some))).first()
             if held is not None:

@@ -36,6 +36,12 @@ def shared(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
+def running(record: str) -> RecordRunning:
+    """Give the error that says that somebody else holds a record's lock."""
+    message = f"Another process or task works on record {record}."
+    return RecordRunning(message, remedy="Wait until it ends, or ask again for its result.")
+
+
 class RecordLocks:
     """The locks of all running records under one folder."""
 
@@ -54,8 +60,7 @@ class RecordLocks:
         make_folder(self._folder)
         descriptor = self._take(path, create=True)
         if descriptor is None:
-            message = f"Another process or task works on record {record}."
-            raise RecordRunning(message, remedy="Wait until it ends, or ask again for its result.")
+            raise running(record)
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ import uuid_utils
 
 from limner_provenance import opening
 from limner_provenance.checkpoint import Signer
-from limner_provenance.committing import Committed, Committer, Draft, KeyErased
+from limner_provenance.committing import Committed, Committer, Draft, KeyErased, make_draft
 from limner_provenance.entries import Entry, PayloadRef, check_name, check_record, make_entry
 from limner_provenance.envelope import Sealed, seal_payload
 from limner_provenance.erasure import Asked, Erasure, discard, erase, key_name, plan, sealed_draft
@@ -145,22 +145,18 @@ class AuditLog:
         check_name(step, "The step")
         if record is not None:
             check_record(record)
-        sealed, keys = self._seal(payloads or {}, key_name(subject, record), apart)
-        references = {name: PayloadRef(name, item.id, item.commitment, item.kind) for name, item in sealed.items()}
-        entry = make_entry(step, record, data or {}, references)
-        return writer.append(Draft(entry, list(sealed.values()), apart=keys), after)
+        sealed = self._seal(payloads or {}, key_name(subject, record), apart)
+        return writer.append(make_draft(step, record, data or {}, sealed), after)
 
-    def _seal(
-        self, payloads: Mapping[str, Any], subject: str, apart: Collection[str]
-    ) -> tuple[dict[str, Sealed], list[str]]:
-        """Encrypt payloads under the subject's data key, or under a key of their own; give the keys' ids too."""
-        if not payloads:
-            return {}, []
+    def _seal(self, payloads: Mapping[str, Any], subject: str, apart: Collection[str]) -> dict[str, Sealed]:
+        """Encrypt payloads under the subject's data key, or under a key of their own."""
         store = self._opened.keys
         assert store is not None
-        keys = {name: (store.key_apart if name in apart else store.key_for)(subject) for name in payloads}
-        sealed = {check_name(name, "The payload"): seal_payload(name, payloads[name], keys[name]) for name in payloads}
-        return sealed, sorted({key.id for key in keys.values()})
+        key = {name: store.key_apart if name in apart else store.key_for for name in payloads}
+        return {
+            check_name(name, "The payload"): seal_payload(name, value, key[name](subject))
+            for name, value in payloads.items()
+        }
 
     def erase(self, *, subject: str | None = None, record: str | None = None, reason: str | None = None) -> Erasure:
         """Erase everything kept about a user, or of one record, and log that; blocks.

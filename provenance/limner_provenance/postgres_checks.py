@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance import ddl_postgres as ddl
+from limner_provenance.databases import rows
 from limner_provenance.postgres_schema import schema_of
-from limner_provenance.sqlite import rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance import databases
 from limner_provenance.databases import ConnectionLost
 from limner_provenance.entries import check_record
-from limner_provenance.errors import DatabaseUnavailable, RecordRunning
+from limner_provenance.errors import DatabaseUnavailable
+from limner_provenance.locks import running
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,7 +27,6 @@ SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AN
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                AND classid::bigint = %s AND objid::bigint = %s)
 """
-_PAUSE = 0.2
 
 
 class Session:
@@ -54,7 +53,7 @@ class Session:
         with self._guard:
             # The server would give a session its own lock twice.
             if record in self._held or not self._ask("SELECT pg_try_advisory_lock(%s)", number):
-                raise _running(record)
+                raise running(record)
             self._held[record] = number
         try:
             yield
@@ -93,7 +92,7 @@ class Session:
             if record in self._held and self._gone():
                 self._take_again()
             if record in self._lost:
-                raise _running(record)
+                raise running(record)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
@@ -164,19 +163,11 @@ class Session:
 
     def _open(self, *, patient: bool) -> psycopg.Connection[Any]:
         """Open a session; one that was there before is waited for, as while the server restarts."""
-        deadline = time.monotonic() + (databases.RECONNECT_SECONDS if patient else 0)
-        while True:
-            try:
-                with self._database.translated():
-                    connection = self._database.connect(writing=False)
-                connection.autocommit = True
-                return connection
-            except ConnectionLost:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE)
 
+        def once(_again: bool) -> psycopg.Connection[Any]:
+            with self._database.translated():
+                connection = self._database.connect(writing=False)
+            connection.autocommit = True
+            return connection
 
-def _running(record: str) -> RecordRunning:
-    message = f"Another process or task works on record {record}."
-    return RecordRunning(message, remedy="Wait until it ends, or ask again for its result.")
+        return databases.patiently(once, databases.RECONNECT_SECONDS if patient else 0)

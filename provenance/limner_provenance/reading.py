@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, bindparam, func, select
 from limner_provenance import merkle, tables
 from limner_provenance.checkpoint import parse_unverified
 from limner_provenance.committing import newest_checkpoint
+from limner_provenance.databases import in_portions
 from limner_provenance.entries import Entry, PayloadRef, read_entry
 from limner_provenance.envelope import Opened, bytes_facts, key_id_of, key_in, open_payload
 from limner_provenance.errors import (
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from limner_provenance.keys import KeyStore
 
 _CHUNK = 1000
-_IDS = 400
 _LEAF = select(tables.entry.c.leaf).where(tables.entry.c.idx == bindparam("idx"))
 
 
@@ -171,8 +171,7 @@ class Reader:
 
         One that cannot be opened is given as the error that `payload` raises, so that it costs the others nothing.
         """
-        for start in range(0, len(refs), _IDS):
-            some = refs[start : start + _IDS]
+        for some in in_portions(refs):
             blobs = self._rows([ref.id for ref in some if ref.kind == "json"])
             if self._keys is not None:
                 self._keys.preload(key for blob in blobs.values() if (key := key_in(blob)))

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limner_provenance import ddl, postgres_schema
+from limner_provenance.databases import rows
 from limner_provenance.errors import DatabaseVersion
-from limner_provenance.sqlite import rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Insert, Table

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from limner_provenance.databases import rows
 from limner_provenance.errors import AuditError, DatabaseUnavailable, LogCorrupt
 from limner_provenance.files import make_folder
 from limner_provenance.locks import RecordLocks
@@ -280,11 +281,6 @@ def _file_system(path: Path, mounts: Path) -> str:
         if point is not None and resolved.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), rest[0]
     return kind
-
-
-def rows(connection: Connection, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-    """Run SQL as it is, and give all rows."""
-    return list(connection.exec_driver_sql(sql, parameters).fetchall())
 
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT")

@@ -12,6 +12,7 @@ from sqlalchemy import Table, select
 
 from limner_provenance import tables
 from limner_provenance.audit.report import AuditReport
+from limner_provenance.databases import ids_among, in_portions
 from limner_provenance.entries import PayloadRef, is_digest
 from limner_provenance.envelope import key_in
 from limner_provenance.errors import KeyUnavailable, PayloadCorrupt, ProvenanceError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from limner_provenance.opening import Opened
 
-_CHUNK = 400
 _MODULUS = 1 << 128
 
 
@@ -39,12 +39,10 @@ class PayloadCheck:
 
     def references(self, found: Sequence[tuple[int, PayloadRef]]) -> None:
         """Check the payloads that some entries refer to."""
-        json = [item for item in found if item[1].kind == "json"]
-        for start in range(0, len(json), _CHUNK):
-            self._json(json[start : start + _CHUNK])
-        binary = [item for item in found if item[1].kind == "bytes"]
-        for start in range(0, len(binary), _CHUNK):
-            self._binary(binary[start : start + _CHUNK])
+        for some in in_portions(item for item in found if item[1].kind == "json"):
+            self._json(some)
+        for some in in_portions(item for item in found if item[1].kind == "bytes"):
+            self._binary(some)
 
     def _json(self, items: Sequence[tuple[int, PayloadRef]]) -> None:
         """Check payloads that are rows."""
@@ -134,14 +132,12 @@ class PayloadCheck:
                 self._report.error(what, table, ref.id)
 
     def _erased(self, ids: Sequence[str]) -> set[str]:
-        table = tables.erasure
-        return {row[0] for row in self._connection.execute(select(table.c.id).where(table.c.id.in_(ids)))}
+        return set(ids_among(self._connection, tables.erasure.c.id, ids))
 
     def _erased_meanwhile(self, ids: Sequence[str]) -> bool:
         """Say whether ids were erased by now; objects and keys are not part of the snapshot that is verified."""
-        table = tables.erasure
         with self._opened.database.read() as fresh:
-            return fresh.execute(select(table.c.id).where(table.c.id.in_(ids))).first() is not None
+            return bool(ids_among(fresh, tables.erasure.c.id, ids))
 
     def finish(self) -> None:
         """Find rows and objects that no entry refers to."""
@@ -172,11 +168,9 @@ class PayloadCheck:
 
     def _objects(self) -> None:
         """Look for objects that no row speaks of."""
-        names = self._opened.assets.names()
-        table = tables.asset
-        while chunk := [name for name, _ in zip(names, range(_CHUNK), strict=False)]:
-            known = self._rows(table, table.c.key_id, chunk)
-            strange = [name for name in chunk if name not in known]
+        for some in in_portions(self._opened.assets.names()):
+            known = set(ids_among(self._connection, tables.asset.c.id, some))
+            strange = [name for name in some if name not in known]
             erased = self._erased(strange)
             for name in strange:
                 if name in erased:

@@ -14,9 +14,8 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from limner_provenance.credentials.images import Mime, sniff
-from limner_provenance.credentials.source_types import DigitalSourceType, source_type_for
+from limner_provenance.credentials.source_types import DigitalSourceType
 
-__all__ = ["DigitalSourceType", "IngredientFacts", "ManifestFacts", "ModelFacts", "SoftwareAgent", "source_type_for"]
 RECORD = "limner.record"
 NOTICE = "limner.notice"
 MODEL_TYPE = "c2pa.types.model"
