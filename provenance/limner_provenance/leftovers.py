@@ -48,22 +48,20 @@ def note(state: Path, objects: Sequence[str]) -> Path | None:
     return path
 
 
-def settle(opened: Opened, *, alone: bool) -> int:
-    """Finish erasures that were cut short, by their notes; give how many objects were there and are gone.
+def settle(opened: Opened, *, alone: bool) -> None:
+    """Finish erasures that were cut short, by their notes.
 
     Args:
         opened: the log's parts.
         alone: nobody else has the log open, so that a note whose erasure was never written can go too.
     """
-    removed = 0
     notes = folder(opened.paths.state)
     for path in sorted(notes.iterdir()) if notes.is_dir() else ():
         names = [name for name in path.read_text("ascii", "replace").split("\n") if is_digest(name)]
         gone = erased_among(opened.database, names)
-        removed += remove(opened.assets, gone)
+        remove(opened.assets, gone)
         if alone or len(gone) == len(names):
             path.unlink(missing_ok=True)
-    return removed
 
 
 def erased_among(database: Database, names: Sequence[str]) -> list[str]:
