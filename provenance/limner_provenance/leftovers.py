@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from limner_provenance import tables
 from limner_provenance.databases import ids_among, in_portions
 from limner_provenance.entries import is_digest
-from limner_provenance.files import make_folder, unavailable, write_durably
+from limner_provenance.files import TEMPORARY, make_folder, unavailable, write_durably
 from limner_provenance.locks import exclusive
 
 if TYPE_CHECKING:
@@ -57,11 +57,24 @@ def settle(opened: Opened, *, alone: bool) -> None:
     """
     notes = folder(opened.paths.state)
     for path in sorted(notes.iterdir()) if notes.is_dir() else ():
-        names = [name for name in path.read_text("ascii", "replace").split("\n") if is_digest(name)]
+        if path.name.startswith(TEMPORARY) and not alone:
+            continue  # another process is writing it
+        names = _noted(path)
         gone = erased_among(opened.database, names)
         remove(opened.assets, gone)
         if alone or len(gone) == len(names):
             path.unlink(missing_ok=True)
+
+
+def _noted(path: Path) -> list[str]:
+    """Read a note; it is empty where another process finished its erasure a moment ago."""
+    try:
+        text = path.read_text("ascii", "replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unavailable(path, error) from error
+    return [name for name in text.split("\n") if is_digest(name)]
 
 
 def erased_among(database: Database, names: Sequence[str]) -> list[str]:

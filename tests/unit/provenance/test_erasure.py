@@ -29,6 +29,7 @@ from limner_provenance.errors import (
     RecordRunning,
     StorageUnavailable,
 )
+from limner_provenance.files import TEMPORARY, make_folder
 from limner_provenance.locks import exclusive
 from limner_provenance.log import AuditLog
 
@@ -227,6 +228,19 @@ def test_a_note_of_an_erasure_that_was_never_written_takes_nothing(state: Path, 
         pass
     assert len(objects(state)) == 3
     assert list(leftovers.folder(state).iterdir()) == []
+
+
+def test_notes_of_an_erasure_in_another_process_do_not_disturb_an_opening(state: Path, open_log: OpenLog) -> None:
+    """One that is finished between listing and reading is passed over; one that is being written stays where it is."""
+    notes = make_folder(leftovers.folder(state), private=True)
+    written = notes / f"{TEMPORARY}1-note"
+    with open_log(state):
+        (notes / "finished").symlink_to(notes / "gone")
+        written.touch()
+        open_log(state).close()
+        assert written.exists()
+    open_log(state).close()
+    assert list(notes.iterdir()) == []
 
 
 def test_an_opening_that_fails_while_it_clears_up_holds_no_lock(
