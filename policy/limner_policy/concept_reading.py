@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from limner_policy import yaml_reading as nodes
 from limner_policy.clauses import LINE
 from limner_policy.concepts import CONCEPT_DETECTORS, PLACE, Calibration, Concept
 from limner_policy.conditions import Condition, EvidenceAtLeast, walk
+from limner_policy.listing import NAME
 from limner_policy.pack import Example
 from limner_policy.shapes import Key, ListOf, Notes, Reading, Record, Text, Unreadable, suggestion
 
@@ -22,7 +23,6 @@ MAX_CONCEPTS = 200
 MAX_PROMPTS = 100
 MAX_TEMPLATES = 20
 
-NAME = Text("a name of small letters, digits, - and _", 64, re.compile(r"[a-z0-9][a-z0-9_-]*"))
 _SHA256 = Text("a SHA-256 of 64 small hex digits", 64, re.compile(r"[0-9a-f]{64}"))
 _PROMPTS = ListOf(Text("a few words", 200), "prompts", MAX_PROMPTS)
 
@@ -129,14 +129,10 @@ class Concepts:
             found[key.text] = Concept(key.text)
             try:
                 name = NAME.read(key, path, notes)
-                found[name] = _named(name, CONCEPT.read(child, f"{path}.{name}", notes))
+                found[name] = replace(CONCEPT.read(child, f"{path}.{name}", notes), name=name)
             except Unreadable:
                 continue
         return found
-
-
-def _named(name: str, concept: Concept) -> Concept:
-    return Concept(name, concept.positive, concept.contrast, concept.templates, concept.calibration)
 
 
 def check_named(

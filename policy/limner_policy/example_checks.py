@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from limner_policy.conditions import CANDIDATE_FACTS, CONTEXT_FACTS, EvidenceAtLeast, walk
+from limner_policy.conditions import CANDIDATE_FACTS, CONTEXT_FACTS
 from limner_policy.engine import judge
 from limner_policy.licences.organisation import UNSAID
 from limner_policy.licences.resolving import asks_for_licences, facts_for, parts_of
@@ -119,12 +119,7 @@ def instant_in_force(pack: Pack, rule: Rule) -> datetime:
 
 
 def _evidence(pack: Pack, example: Example) -> tuple[Evidence, ...]:
-    asked = {
-        (node.detector, node.category)
-        for rule in pack.rules
-        for node in walk(rule.when)
-        if isinstance(node, EvidenceAtLeast)
-    }
+    asked = {(node.detector, node.category) for rule in pack.rules for node in rule.evidence}
     scores = dict.fromkeys(asked, "0.000000") | dict(example.scores)
     return tuple(_one(detector, category, score) for (detector, category), score in sorted(scores.items()))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limner_policy import yaml_reading as nodes
+from limner_policy.clauses import NAME, PROSE
 from limner_policy.handling import DEFAULT, DESTROY, KEEP, PICTURES, PRESERVE, Handling
 from limner_policy.shapes import Choice, Key, Notes, Reading, Record, Text, Unreadable
 
-NAME = Text("a name of small letters, digits and -", 64, re.compile(r"[a-z0-9][a-z0-9-]*"))
-_PROSE = Text("a text", 2_000)
 MAX_HANDLINGS = 20
 MAX_DAYS = 3_650
 
@@ -56,8 +55,8 @@ HANDLING = Record(
         ),
         "days": Key(Days(), help="For how many days from the denial they are kept or preserved."),
         "send_on": Key(Choice(("never",)), help="never: no detector that sends pictures away sees them either."),
-        "tell": Key(_PROSE, help="Whom the operator tells, and how."),
-        "says": Key(_PROSE, help="What happens, in one sentence for readers."),
+        "tell": Key(PROSE, help="Whom the operator tells, and how."),
+        "says": Key(PROSE, help="What happens, in one sentence for readers."),
     },
     _handling,
 )
@@ -84,5 +83,5 @@ class Handlings:
                 notes.add(
                     key, f"{path}.{name}", "would hold every denied picture against erasure", "Give it another name"
                 )
-            found[name] = Handling(name, made.pictures, made.days, made.send_on, made.tell, made.says)
+            found[name] = replace(made, name=name)
         return found

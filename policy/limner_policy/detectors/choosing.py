@@ -5,11 +5,11 @@ Knows packs, rules and the registry; it runs no detector.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from limner_policy.concepts import Concept
-from limner_policy.conditions import EvidenceAtLeast, walk
 from limner_policy.detectors import credentials
 from limner_policy.detectors.base import ConceptDetector, Detector, ListDetector
 from limner_policy.detectors.registry import load_detectors
@@ -66,7 +66,7 @@ def _prepared(detector: Detector) -> Detector:
 
 def _ready(detector: Detector, packs: tuple[Pack, ...]) -> Detector:
     if isinstance(detector, ListDetector):
-        return detector.with_lists(_lists_for(detector.name, packs))
+        return detector.with_lists(_defined(detector.name, packs, _LISTS))
     if isinstance(detector, ConceptDetector):
         return detector.with_concepts(concepts_for(detector.name, packs))
     for pack, rule, category in _asked(detector.name, packs):
@@ -78,55 +78,74 @@ def _ready(detector: Detector, packs: tuple[Pack, ...]) -> Detector:
     return detector
 
 
-def _lists_for(name: str, packs: tuple[Pack, ...]) -> dict[str, WordList]:
-    found: dict[str, tuple[str, WordList]] = {}
-    for pack, rule, category in _asked(name, packs):
-        listed = next((one for one in pack.lists if one.name == category), None)
-        if listed is None:
-            known = ", ".join(one.name for one in pack.lists) or "none"
-            raise DetectorError(
-                f"rule {pack.name}/{rule} asks detector {name!r} for {category!r}, which is no list of its pack.",
-                remedy=f"Name one of its `lists:` ({known}), or add it there.",
-            )
-        other, same = found.setdefault(category, (pack.name, listed))
-        if (same.terms, same.entities) != (listed.terms, listed.entities):
-            raise DetectorError(
-                f"packs {other} and {pack.name} have different lists {category!r}, and rules for detector {name!r}.",
-                remedy="Rename one of the lists: evidence of one name has one meaning.",
-            )
-    return {category: listed for category, (_, listed) in found.items()}
-
-
 def concepts_for(name: str, packs: Iterable[Pack]) -> dict[str, Concept]:
     """The concepts that rules of these packs name for a detector.
 
     Raises:
         DetectorError: a rule names none of its pack's, or two packs have different ones of one name.
     """
-    found: dict[str, tuple[str, Concept]] = {}
-    for pack, rule, category in _asked(name, tuple(packs)):
-        concept = next((one for one in pack.concepts if one.name == category), None)
-        if concept is None:
-            known = ", ".join(one.name for one in pack.concepts) or "none"
-            raise DetectorError(
-                f"rule {pack.name}/{rule} asks detector {name!r} for {category!r}, which is no concept of its pack.",
-                remedy=f"Name one of its `concepts:` ({known}), or add it there.",
-            )
-        other, same = found.setdefault(category, (pack.name, concept))
-        if same != concept:
-            raise DetectorError(
-                f"packs {other} and {pack.name} have different concepts {category!r}.",
-                remedy="Rename one of them: evidence of one name has one meaning.",
-            )
-    return {category: concept for category, (_, concept) in found.items()}
+    return _defined(name, packs, _CONCEPTS)
 
 
-def _asked(name: str, packs: tuple[Pack, ...]) -> list[tuple[Pack, str, str]]:
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_One = TypeVar("_One", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[_One]):
+    """What packs define for detectors: what it is called, where it stands, and what has to be the same of one name."""
+
+    what: str
+    of: Callable[[Pack], Iterable[_One]]
+    meaning: Callable[[_One], object]
+    clash: str
+    """Told of two packs, a category and a detector."""
+    rename: str
+
+
+_LISTS: _Kind[WordList] = _Kind(
+    "list",
+    lambda pack: pack.lists,
+    lambda one: (one.terms, one.entities),
+    "packs {} and {} have different lists {!r}, and rules for detector {!r}.",
+    "Rename one of the lists: evidence of one name has one meaning.",
+)
+_CONCEPTS: _Kind[Concept] = _Kind(
+    "concept",
+    lambda pack: pack.concepts,
+    lambda one: one,
+    "packs {} and {} have different concepts {!r}.",
+    "Rename one of them: evidence of one name has one meaning.",
+)
+
+
+def _defined(name: str, packs: Iterable[Pack], kind: _Kind[_One]) -> dict[str, _One]:
+    """What packs define under the categories that their rules ask this detector for."""
+    found: dict[str, tuple[str, _One]] = {}
+    for pack, rule, category in _asked(name, packs):
+        known = {one.name: one for one in kind.of(pack)}
+        if category not in known:
+            asks = f"rule {pack.name}/{rule} asks detector {name!r} for {category!r}"
+            raise DetectorError(
+                f"{asks}, which is no {kind.what} of its pack.",
+                remedy=f"Name one of its `{kind.what}s:` ({', '.join(known) or 'none'}), or add it there.",
+            )
+        other, same = found.setdefault(category, (pack.name, known[category]))
+        if kind.meaning(same) != kind.meaning(known[category]):
+            raise DetectorError(kind.clash.format(other, pack.name, category, name), remedy=kind.rename)
+    return {category: one for category, (_, one) in found.items()}
+
+
+def _asked(name: str, packs: Iterable[Pack]) -> list[tuple[Pack, str, str]]:
     """Every pack, rule and category that asks this detector."""
     return [
         (pack, rule.id, node.category)
         for pack in packs
         for rule in pack.rules
-        for node in walk(rule.when)
-        if isinstance(node, EvidenceAtLeast) and node.detector == name
+        for node in rule.evidence
+        if node.detector == name
     ]

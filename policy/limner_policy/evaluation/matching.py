@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from limner_policy.conditions import EvidenceAtLeast, walk
 from limner_policy.detectors.base import Detector
 from limner_policy.errors import EvaluationInvalid
 from limner_policy.evaluation.judged import Target
@@ -59,10 +58,9 @@ def pack_thresholds(packs: Iterable[Pack]) -> dict[tuple[str, str], tuple[float,
     found: dict[tuple[str, str], set[float]] = {}
     for pack in packs:
         for rule in pack.rules:
-            for node in walk(rule.when):
-                if isinstance(node, EvidenceAtLeast):
-                    written = {node.at_least, node.review_from} - {""}
-                    found.setdefault((node.detector, node.category), set()).update(map(float, written))
+            for node in rule.evidence:
+                written = {node.at_least, node.review_from} - {""}
+                found.setdefault((node.detector, node.category), set()).update(map(float, written))
     return {place: tuple(sorted(values)) for place, values in found.items()}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limner_policy.concepts import CONCEPT_DETECTORS, Concept
-from limner_policy.conditions import EvidenceAtLeast, walk
 from limner_policy.pack import Pack
 from limner_policy.tools.findings import Finding
 from limner_policy.tools.outline import Outline
@@ -16,12 +15,7 @@ from limner_policy.tools.outline import Outline
 
 def concept_findings(pack: Pack, lines: Outline) -> Iterator[Finding]:
     """Give the findings about the concepts of one pack."""
-    asked = {
-        node.category
-        for rule in pack.rules
-        for node in walk(rule.when)
-        if isinstance(node, EvidenceAtLeast) and node.detector in CONCEPT_DETECTORS
-    }
+    asked = {node.category for rule in pack.rules for node in rule.evidence if node.detector in CONCEPT_DETECTORS}
     for concept in pack.concepts:
         line = lines.of("concepts", concept.name)
         if concept.name not in asked:
