@@ -11,8 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-_INTERRUPTED = 130
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
@@ -44,7 +42,7 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     from limner.cli import usage
     from limner.cli.app import app
-    from limner.cli.output import emit_json, err, fail
+    from limner.cli.output import INTERRUPTED, Interrupted, fail, interrupted
     from limner.errors import EVERY
 
     as_json = "--json" in argv
@@ -54,12 +52,11 @@ def _run(argv: list[str]) -> int:
         return fail(error, as_json=as_json)
     except usage.KIND as error:
         return usage.show(error, as_json=as_json)
-    if code == _INTERRUPTED:
+    except Interrupted as error:
+        return interrupted(str(error), as_json=as_json)
+    if code == INTERRUPTED:  # what typer makes of Ctrl-C
         says = "Stopped. What an engine was already asked for is finished and kept: see `limner audit show`."
-        if as_json:
-            emit_json({"error": "Interrupted", "message": says, "record_id": None, "exit_code": code})
-        else:
-            err().print(f"{says} Then `limner get RECORD` writes it.")
+        return interrupted(says, more=" Then `limner get RECORD` writes it.", as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

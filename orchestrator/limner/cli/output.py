@@ -38,6 +38,14 @@ _STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\
 """Control and direction characters and lone surrogates: what acts on a terminal, or cannot be shown."""
 
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C in a command that has something of its own to say of what is kept."""
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to the command line, which knows the exit code."""
@@ -75,8 +83,17 @@ def paint(word: str) -> Painted:
 
 def emit_json(value: Mapping[str, Any]) -> None:
     """Print one JSON document, which any encoding of the output can carry."""
+    print(_as_json(value, indent=2))  # noqa: T201  # the answer itself
+
+
+def emit_line(value: Mapping[str, Any]) -> None:
+    """Print one document on one line (JSON Lines), at once."""
+    print(_as_json(value), flush=True)  # noqa: T201  # the answer itself
+
+
+def _as_json(value: Mapping[str, Any], indent: int | None = None) -> str:
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(value, ensure_ascii=not utf8, indent=2, default=str))  # noqa: T201  # the answer itself
+    return json.dumps(value, ensure_ascii=not utf8, indent=indent, default=str)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -118,6 +135,15 @@ def fail(error: Exception, *, as_json: bool) -> int:
     if record_id:
         console.print(f"  what was recorded: limner audit show {record_id}", markup=False)
     return code
+
+
+def interrupted(says: str, *, more: str = "", as_json: bool) -> int:
+    """Say after Ctrl-C what is kept, once, and give the exit code; `more` is for people only."""
+    if as_json:
+        emit_json({"error": "Interrupted", "message": says, "record_id": None, "exit_code": INTERRUPTED})
+    else:
+        err().print(plain(says + more), markup=False)
+    return INTERRUPTED
 
 
 _OPTIONS = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli.output import emit_json, err, out, plain, table
+from limner.cli.output import Interrupted, emit_json, err, out, plain, table
 
 if TYPE_CHECKING:
     from limner_policy import Detector, Pack
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from limner_policy.evaluation.results import Evaluation
 
 app = typer.Typer(help="How good detectors are on your pictures.", no_args_is_help=True)
-
-_INTERRUPTED = 130
 
 
 @app.callback()
@@ -100,7 +98,7 @@ def evaluate(
         names=names,
         **_of_packs(packs),
     )
-    with _progress(quiet=as_json) as told, _interruptible(output, as_json=as_json):
+    with _progress(quiet=as_json) as told, _interruptible(output):
         if scores is not None:
             found = _from_scores(scores, dataset, detector, wanted, output, told)
         else:
@@ -246,17 +244,14 @@ def _row(one: Any) -> tuple[object, ...]:
 
 
 @contextmanager
-def _interruptible(output: Path, *, as_json: bool) -> Iterator[None]:
+def _interruptible(output: Path) -> Iterator[None]:
     """Say after Ctrl-C what is kept."""
     try:
         yield
     except KeyboardInterrupt:
-        says = f"Stopped. What was scored is kept in {output}: the same command goes on from there."
-        if as_json:
-            emit_json({"error": "Interrupted", "message": says, "record_id": None, "exit_code": _INTERRUPTED})
-        else:
-            err().print(plain(says), markup=False)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise Interrupted(
+            f"Stopped. What was scored is kept in {output}: the same command goes on from there."
+        ) from None
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -112,9 +110,3 @@ def show_summary(console: Console, summary: FolderSummary) -> None:
             console.print(f"{count:,} {says}")
     if summary.stops_first is not None:
         console.print(f"the first to stop validating does so on {summary.stops_first:%Y-%m-%d}")
-
-
-def emit_line(value: dict[str, Any]) -> None:
-    """Print one document on one line (JSON Lines), at once."""
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(value, ensure_ascii=not utf8, default=str), flush=True)  # noqa: T201  # the answer itself

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.output import emit_json, err, out
+from limner.cli.output import emit_json, emit_line, err, out
 from limner.verification import Verifier
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _file(verifier: Verifier, file: Path, *, as_json: bool) -> bool:
 def _folder(verifier: Verifier, folder: Path, *, bad: bool, threads: int, as_json: bool) -> bool:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from limner.cli.verification_output import emit_line, show_summary
+    from limner.cli.verification_output import show_summary
     from limner.verification_folder import verify_folder
 
     tell = _teller(bad=bad, as_json=as_json)
@@ -74,7 +74,7 @@ def _folder(verifier: Verifier, folder: Path, *, bad: bool, threads: int, as_jso
 
 
 def _teller(*, bad: bool, as_json: bool) -> Callable[[Looked], None]:
-    from limner.cli.verification_output import emit_line, show_line
+    from limner.cli.verification_output import show_line
 
     console = out()
 

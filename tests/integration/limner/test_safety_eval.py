@@ -152,7 +152,7 @@ def test_wrong_input_is_exit_code_2(command: Command, tmp_path: Path, arguments:
 
 
 def test_an_interruption_says_how_to_go_on(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C: exit code 130, and what was scored is kept."""
+    """Ctrl-C: exit code 130, what was scored is kept, and one message or document says so."""
     make(tmp_path / "data", 80)
     seen: list[int] = []
 
@@ -167,8 +167,11 @@ def test_an_interruption_says_how_to_go_on(command: Command, tmp_path: Path, mon
     code, _, told = command(*given)
     assert code == 130
     assert "kept in out: the same command goes on" in told
-    monkeypatch.undo()
+    assert "engine" not in told
     assert len((tmp_path / "out" / "scores.cache.jsonl").read_text().splitlines()) == len(seen) == 32
+    code, shown, _ = command(*given, "--json")
+    assert (code, json.loads(shown)["exit_code"]) == (130, 130)
+    monkeypatch.undo()
 
 
 def _stop_after_a_chunk(self: object, what: str, done: int, total: int) -> None:
