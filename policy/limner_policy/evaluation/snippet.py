@@ -6,15 +6,16 @@ then. Other detectors have no calibration in a pack: their thresholds are of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
 from limner_policy.concepts import CONCEPT_DETECTORS, Concept
 from limner_policy.evaluation.analysing import Analysis
 from limner_policy.evaluation.calibrating import logit, sigmoid
+from limner_policy.evaluation.measures import Measures
 from limner_policy.evaluation.results import Evaluation
 from limner_policy.evaluation.thresholds import Band
 
@@ -41,14 +42,14 @@ def recalibrated(one: Analysis, line: Line | None) -> Line | None:
     return made if fits else None
 
 
-def moved(threshold: float, one: Analysis, *, up: bool = False) -> str:
-    """A threshold of the scores as they are, as one of the calibrated scores; rounded so that the same is flagged."""
+def moved(threshold: float, one: Analysis) -> str:
+    """A threshold of the scores as they are, as one of calibrated scores; rounded down so that the same is flagged."""
     found = one.calibration
     assert found is not None
     assert found.scale is not None
     assert found.offset is not None
     value = float(sigmoid(found.scale * logit(np.array([threshold])) + found.offset)[0])
-    return f"{Decimal(value).quantize(_SIX, ROUND_CEILING if up else ROUND_FLOOR):.6f}"
+    return f"{Decimal(value).quantize(_SIX, ROUND_FLOOR):.6f}"
 
 
 def snippet(found: Evaluation, lines: Mapping[tuple[str, str], Line], concepts: Mapping[str, Concept]) -> str:
@@ -61,15 +62,18 @@ def snippet(found: Evaluation, lines: Mapping[tuple[str, str], Line], concepts: 
     """
     parts = [_head(found)]
     written = {
-        one.target.category: made
+        one.target: made
         for one in found.analyses
         if one.target.detector in CONCEPT_DETECTORS
         and one.stamp.digest
         and (made := recalibrated(one, lines.get((one.target.detector, one.target.category))))
     }
     if written:
-        parts.append("concepts:\n" + "".join(_concept(found, one, written, concepts) for one in found.analyses))
-    parts.append("# For rules, under `when:`\n" + "".join(_rule(one, written) for one in found.analyses))
+        calibrated = (one for one in found.analyses if one.target in written)
+        rows = (_concept(found.id, one, written[one.target], concepts) for one in calibrated)
+        parts.append("concepts:\n" + "".join(rows))
+    rules = (row for one in found.analyses for row in _rule(one, calibrated=one.target in written))
+    parts.append("# For rules, under `when:`\n" + "".join(f"{row}\n" for row in rules))
     return "\n".join(parts)
 
 
@@ -82,10 +86,7 @@ def _head(found: Evaluation) -> str:
     )
 
 
-def _concept(found: Evaluation, one: Analysis, written: Mapping[str, Line], concepts: Mapping[str, Concept]) -> str:
-    line = written.get(one.target.category)
-    if line is None or one.target.detector not in CONCEPT_DETECTORS:
-        return ""
+def _concept(evaluation: str, one: Analysis, line: Line, concepts: Mapping[str, Concept]) -> str:
     concept = concepts.get(one.target.category)
     prompts = [f"      prompts: {concept.prompts_sha256}"] if concept else []
     rows = [
@@ -94,7 +95,7 @@ def _concept(found: Evaluation, one: Analysis, written: Mapping[str, Line], conc
         f"      weights: {one.stamp.digest}",
         f'      scale: "{_decimal(line.scale)}"',
         f'      offset: "{_decimal(line.offset)}"',
-        f"      evaluation: {found.id}",
+        f"      evaluation: {evaluation}",
         *prompts,
     ]
     return "\n".join(rows) + "\n"
@@ -104,12 +105,7 @@ def _decimal(value: float) -> str:
     return f"{Decimal(value).quantize(_SIX, ROUND_HALF_EVEN):.6f}"
 
 
-def _rule(one: Analysis, written: Mapping[str, Line]) -> str:
-    rows = list(_rule_lines(one, calibrated=one.target.category in written))
-    return "".join(f"{row}\n" for row in rows)
-
-
-def _rule_lines(one: Analysis, *, calibrated: bool) -> Iterable[str]:
+def _rule(one: Analysis, *, calibrated: bool) -> Iterator[str]:
     def said(threshold: float) -> str:
         return moved(threshold, one) if calibrated else f"{threshold:.6f}"
 
@@ -126,14 +122,14 @@ def _rule_lines(one: Analysis, *, calibrated: bool) -> Iterable[str]:
         yield f'#   evidence: {{{asked}, at_least: "{said(chosen.threshold)}"}}'
     if isinstance(one.band, Band) and one.band.high is not None:
         low, high = said(one.band.low or 0.0), said(one.band.high)
-        yield f"#   a band that people look at{'' if one.band.shown else ' (its guarantees do not reach their aims)'}:"
-        yield f'#   evidence: {{{asked}, review_from: "{low}", at_least: "{high}"}}'
+        # Scores of six decimals sort as numbers; a pack refuses a `review_from` that is not below the threshold.
+        what, review = ("a band that people look at", f'review_from: "{low}", ') if low < high else ("no band", "")
+        yield f"#   {what}{'' if one.band.shown else ' (its guarantees do not reach their aims)'}:"
+        yield f'#   evidence: {{{asked}, {review}at_least: "{high}"}}'
 
 
-def _reached(told: object) -> str:
-    from limner_policy.evaluation.measures import Measures
-
-    if not isinstance(told, Measures) or not told.at:
+def _reached(told: Measures | None) -> str:
+    if told is None or not told.at:
         return ""
     (working,) = told.at.values()
     return f" (on the other half: recall {_two(working.recall.value)}, precision {_two(working.precision.value)})"

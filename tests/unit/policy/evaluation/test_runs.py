@@ -329,6 +329,37 @@ rules:
 """
 
 
+def test_only_the_concepts_own_thresholds_are_moved(pictures: Path, tmp_path: Path) -> None:
+    """Another detector with a category of that name has no calibration in a pack: its thresholds are as it scores."""
+
+    class Clip(Redness):
+        name = "clip"
+
+    data, both = read_dataset(pictures), (Clip(digest="ab" * 32), Redness())
+    found = evaluate_pictures(data, both, targets(both, data.categories, {}), QUICK, tmp_path)
+    thresholds = {one.threshold for some in found.analyses for one in some.chosen}
+    written = (tmp_path / "calibration.yaml").read_text()
+    asked = {
+        name: {float(score) for score in re.findall(rf'detector: {name}, category: red, at_least: "([^"]+)"', written)}
+        for name in ("clip", "redness")
+    }
+    assert thresholds <= asked["redness"]
+    assert not thresholds & asked["clip"]
+
+
+def test_a_band_without_a_gap_asks_nobody(tmp_path: Path) -> None:
+    """Where one score lets pass and acts, a rule with `review_from` at its own threshold would be an error."""
+    rows = [f"{n}.png,red,{n % 2},{'0.900000' if n % 2 else '0.100000'}" for n in range(300)]
+    (tmp_path / "scores.csv").write_text("\n".join(["file,category,label,score", *rows]) + "\n")
+    table, stamps = read_labelled(tmp_path / "scores.csv")
+    (one,) = evaluate_scores(table, stamps, QUICK, tmp_path / "out").analyses
+    assert not isinstance(one.band, str)
+    assert one.band.low == one.band.high == 0.9
+    written = (tmp_path / "out" / "calibration.yaml").read_text()
+    assert "review_from" not in written
+    assert "no band" in written
+
+
 def test_thresholds_of_calibrated_scores_flag_the_same_pictures(pictures: Path, tmp_path: Path) -> None:
     """A picture at the threshold stays at or above it after calibration, with six decimals."""
     from limner_policy.evaluation.calibrating import logit, sigmoid
