@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limner_policy.evaluation.calibrating import Calibration, best, calibrate
 from limner_policy.evaluation.column import Column
@@ -88,8 +88,8 @@ def analyse(
     if whole.counts.too_few:
         return bare
     known = of.known
-    return Analysis(
-        *(target, stamp, of, thresholds, whole, slices, bare.unknown),
+    return replace(
+        bare,
         reliability=reliability(known.scores, known.labels, known.sources, **drawn),
         calibrations=calibrate(known, **drawn),
         chosen=(

@@ -138,9 +138,12 @@ def evaluate_pictures(
             analyses = _with_changes(analyses, rows, files, scorer, wanted)
     labelled = {target.label for target in targets}
     found = _evaluation(
-        rows, analyses, wanted, pictures=len(files), layout=data.layout, notes=data.notes + _notes(data)
+        *(rows, analyses, wanted),
+        pictures=len(files),
+        layout=data.layout,
+        notes=data.notes + _notes(data),
+        unlabelled=tuple(name for name in data.categories if name not in labelled),
     )
-    found = replace(found, unlabelled=tuple(name for name in data.categories if name not in labelled))
     lines = {(one.name, name): Line(*line) for one in used for name, line in _lines(one).items()}
     _write(found, _Scores(rows, stamps, lines), wanted, output, progress)
     return found
@@ -221,6 +224,7 @@ def _evaluation(
     pictures: int,
     layout: str,
     notes: tuple[str, ...] = (),
+    unlabelled: tuple[str, ...] = (),
 ) -> Evaluation:
     return Evaluation(
         layout=layout,
@@ -233,7 +237,7 @@ def _evaluation(
         requirements=wanted.requirements,
         changes=tuple(CHANGES) if wanted.changed else (),
         changed_most=wanted.changed,
-        unlabelled=(),
+        unlabelled=unlabelled,
         made=wanted.made,
         names=wanted.names,
     )

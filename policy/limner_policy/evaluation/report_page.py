@@ -179,14 +179,10 @@ def _surprises(one: Analysis) -> Iterator[str]:
         return
     yield tag("h4", "Worth a look")
     yield tag("p", text(wording.SURPRISES), css="small")
-    rows = ([text(what), row.score or "", tag("span", text(_named(row)), css="mono")] for what, row in one.surprises)
+    rows = (
+        [text(what), row.score or "", tag("span", text(row.picture or "–"), css="mono")] for what, row in one.surprises
+    )
     yield table(("what", "score", "picture"), rows)
-
-
-def _named(row: object) -> str:
-    from limner_policy.evaluation.judged import Judged
-
-    return (row.picture or "–") if isinstance(row, Judged) else ""
 
 
 def _method(found: Evaluation) -> Iterator[str]:

@@ -46,16 +46,20 @@ class Evaluation:
     names: bool = False
 
     @property
+    def stamps(self) -> list[tuple[str, str, str]]:
+        """Name, version and digest of each detector, sorted."""
+        return sorted({(one.stamp.name, one.stamp.version, one.stamp.digest) for one in self.analyses})
+
+    @property
     def id(self) -> str:
         """SHA-256 over data set, detectors, packs and settings: the same for who repeats the evaluation."""
-        stamps = sorted({(one.stamp.name, one.stamp.version, one.stamp.digest) for one in self.analyses})
         targets = [[*map(str, (one.target, one.target.label)), *map(six, one.thresholds)] for one in self.analyses]
         return digest(
             [
                 FORMAT,
                 VERSION,
                 self.dataset,
-                stamps,
+                self.stamps,
                 self.definition,
                 targets,
                 settings_json(self.settings),
@@ -76,7 +80,6 @@ def six(value: float | None) -> str | None:
 
 def to_json(found: Evaluation) -> dict[str, Any]:
     """The whole document."""
-    stamps = sorted({(one.stamp.name, one.stamp.version, one.stamp.digest) for one in found.analyses})
     return {
         "format": FORMAT,
         "v": VERSION,
@@ -89,7 +92,7 @@ def to_json(found: Evaluation) -> dict[str, Any]:
             "notes": list(found.notes),
             "labels_without_a_detector": list(found.unlabelled),
         },
-        "detectors": [{"name": name, "version": version, "digest": weights} for name, version, weights in stamps],
+        "detectors": [{"name": name, "version": version, "digest": weights} for name, version, weights in found.stamps],
         "packs": found.definition,
         "settings": settings_json(found.settings)
         | {"changes": list(found.changes), "changed_sources_at_most": found.changed_most},

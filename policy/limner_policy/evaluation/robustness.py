@@ -40,7 +40,8 @@ def chosen(judged: Mapping[Target, Sequence[Judged]], most: int, seed: int) -> d
         ordered = [sorted(side, key=lambda row: _place(row, seed)) for side in (positives, negatives)]
         half = most // 2
         some = ordered[0][: max(half, most - len(negatives))] + ordered[1][: max(half, most - len(positives))]
-        found[target] = tuple(row for row in rows if row in some)
+        picked = set(map(id, some))
+        found[target] = tuple(row for row in rows if id(row) in picked)
     return found
 
 
