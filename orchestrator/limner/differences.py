@@ -20,7 +20,7 @@ _IMAGE_DATA = {
     "image/webp": {b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"ANIM"},
 }
 _JPEG_PIXELS = frozenset({0xDA, 0xDB, 0xC4, 0xDD, 0xD9, *range(0xC0, 0xD0)})
-_NAMES = {b"\xff\xe0": "APP0", b"\xff\xe1": "APP1", b"\xff\xe2": "APP2", b"\xff\xed": "APP13", b"\xff\xfe": "comment"}
+_NAMES = {bytes((0xFF, 0xE0 + number)): f"APP{number}" for number in range(16)} | {b"\xff\xfe": "comment"}
 
 
 @dataclass(frozen=True)
