@@ -24,6 +24,7 @@ _LABELS = {
 _UNPROTECTED = {"pad", "pad2", "sigTst", "sigTst2", "rVals", "x5chain", 33}
 _SIGNATURE_BOX = b"c2cs"
 _DEEPEST = 16
+_RESERVED = 0b1110_0000  # of a description's toggles (ISO 19566-5); unsigned, so that they would be free to change
 
 
 def manifest_store(data: bytes, mime: Mime, found: Iterable[Part] | None = None) -> bytes | None:
@@ -150,7 +151,7 @@ def _active(store: bytes) -> bytes:
     manifests = list(_children(outer[0][1]))
     if not manifests or manifests[0][0] != b"jumd" or manifests[-1][0] != b"jumb":
         raise ValueError("the manifest store holds no manifest")
-    _require_label(manifests[0][1][:4], manifests[0][1])
+    _check_description(manifests[0][1][:4], manifests[0][1])
     return manifests[-1][1]
 
 
@@ -168,7 +169,7 @@ def _boxes(content: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """Yield (type of the superbox, content) of every content box; lengths must fit exactly.
 
     Raises:
-        ValueError: they do not, or a label is not the one its type has.
+        ValueError: they do not, a reserved bit is set, or a label is not the one its type has.
     """
     if depth > _DEEPEST:
         raise ValueError("the manifest store is nested too deeply")
@@ -178,12 +179,14 @@ def _boxes(content: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
             yield from _boxes(body, depth + 1)
         elif name == b"jumd":
             kind = body[:4]
-            _require_label(kind, body)
+            _check_description(kind, body)
         else:
             yield kind, body
 
 
-def _require_label(kind: bytes, description: bytes) -> None:
+def _check_description(kind: bytes, description: bytes) -> None:
+    if any(toggles & _RESERVED for toggles in description[16:17]):
+        raise ValueError("a box of the manifest store sets a reserved bit in its description")
     label = description[17:].split(b"\0", 1)[0]
     if kind in _LABELS and label not in _LABELS[kind]:
         raise ValueError(f"a box of the manifest store has the wrong label {label[:40]!r}")

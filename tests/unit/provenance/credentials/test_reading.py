@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,19 @@ def test_renamed_boxes_are_found(sealed: dict[str, bytes], trust: bytes, label: 
     data = _renamed(sealed["JPEG"], label + b"\0\0", label[:-1] + b"X\0\0")
     found = read_credentials(data, trust=trust)
     assert found.state == "invalid"
+
+
+@pytest.mark.parametrize("bit", [0x20, 0x40, 0x80])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_reserved_bits_of_descriptions_are_found(sealed: dict[str, bytes], trust: bytes, kind: str, bit: int) -> None:
+    """No box's description may set a reserved bit: neither the store's, the manifest's, nor any in it."""
+    places = [found.end() + 16 for found in re.finditer(b"jumd", sealed[kind])]
+    assert len(places) >= 8
+    for place in places:
+        changed = bytearray(sealed[kind])
+        changed[place] ^= bit
+        with contextlib.suppress(ImageUnreadable):
+            assert read_credentials(bytes(changed), trust=trust).state == "invalid", place
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
