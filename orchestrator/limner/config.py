@@ -218,6 +218,10 @@ class Config(_Section):
             )
         return {name: sections[name] for name in (*order, *(name for name in sections if name not in order))}
 
+    def detector_settings(self) -> dict[str, dict[str, Any]]:
+        """What each configured detector is set to, as written."""
+        return {name: section.settings for name, section in self.detectors.items()}
+
     def routed(self) -> tuple[str, ...]:
         """The providers that are asked without being named; one outside `routing.order` has to be."""
         return self.routing.order or tuple(self.provider_sections())

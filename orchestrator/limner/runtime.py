@@ -94,10 +94,9 @@ class Runtime:
     @cached_property
     def trust(self) -> bytes | None:
         """The configured trust anchors as PEM; None where there are none."""
-        from limner.verification_trust import read_anchors
+        from limner.verification_trust import configured_anchors
 
-        files = self.config.signing.trust_files
-        return b"\n".join(read_anchors(self.config.path(file), "signing.trust") for file in files) or None
+        return b"\n".join(configured_anchors(self.config)) or None
 
     def provider(self, name: str) -> Provider:
         """Give a configured provider, made at its first use.
@@ -202,7 +201,7 @@ def _detector_settings(config: Config) -> dict[str, dict[str, Any]]:
     from limner_policy.detectors.registry import check_settings
     from limner_policy.errors import DetectorError
 
-    settings = {name: section.settings for name, section in config.detectors.items()}
+    settings = config.detector_settings()
     try:
         check_settings(settings)
     except DetectorError as error:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from limner.errors import ConfigInvalid
-from limner.verification_trust import read_anchors
+from limner.verification_trust import configured_anchors
 
 if TYPE_CHECKING:
     from limner.config import Config, SigningSection
@@ -61,8 +61,8 @@ def open_signing(config: Config) -> Signing:
 
     signing, keys = config.signing, config.state / "keys"
     _require_one(signing)
-    for file in signing.trust_files:
-        keep_anchors(keys, read_anchors(config.path(file), "signing.trust"))
+    for found in configured_anchors(config):
+        keep_anchors(keys, found)
     first, warn = _first(config), timedelta(days=signing.warn_days)
     if signing.next is None:
         return Signing(first, warn_before=warn)

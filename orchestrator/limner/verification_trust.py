@@ -23,9 +23,8 @@ def anchors(config: Config, trust: str | Path | None = None) -> bytes | None:
     """
     from limner_provenance.credentials import trust_anchors
 
-    named = [(Path(trust), "--trust")] if trust else []
-    named += [(config.path(file), "signing.trust") for file in config.signing.trust_files]
-    found = [read_anchors(file, where) for file, where in named]
+    found = [_read(Path(trust), "--trust")] if trust else []
+    found += configured_anchors(config)
     try:
         own = trust_anchors(config.state / "keys")
     except PermissionError:  # they are their owner's; for everybody else the credentials are valid and not trusted
@@ -33,12 +32,17 @@ def anchors(config: Config, trust: str | Path | None = None) -> bytes | None:
     return b"\n".join([*found, *([own] if own else [])]) or None
 
 
-def read_anchors(file: Path, where: str) -> bytes:
-    """Read a PEM file of trust anchors.
+def configured_anchors(config: Config) -> list[bytes]:
+    """Read the PEM files of `signing.trust`, none to many.
 
     Raises:
-        ConfigInvalid: It cannot be read or holds no certificate; the message names `where` it was given.
+        ConfigInvalid: One cannot be read or holds no certificate.
     """
+    return [_read(config.path(file), "signing.trust") for file in config.signing.trust_files]
+
+
+def _read(file: Path, where: str) -> bytes:
+    """Read a PEM file of trust anchors; what is wrong with it names `where` it was given."""
     try:
         found = file.read_bytes()
     except OSError as error:

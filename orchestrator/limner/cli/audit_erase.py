@@ -157,13 +157,13 @@ def hold(
 def _set(context: typer.Context, whom: dict[str, str], reason: str | None, until: str | None, *, as_json: bool) -> None:
     """Set a hold."""
     from limner.errors import ConfigInvalid
-    from limner.moments import instant
+    from limner.policy_tools.instants import ending
     from limner.reading import open_log_for_writing
     from limner_provenance.entries import now
 
     if reason is None or not reason.strip():
         raise ConfigInvalid("A hold needs a reason.", remedy="Add --reason TEXT.")
-    end = None if until is None else instant("--until", until, end=True)
+    end = None if until is None else ending(until, "--until")
     if end is not None and end <= now():
         raise ConfigInvalid(f"--until {until} is over.", remedy="Name a day that is to come.")
     with open_log_for_writing(context.obj) as log:

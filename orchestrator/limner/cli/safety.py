@@ -143,7 +143,7 @@ def _detectors(context: typer.Context, names: Sequence[str] | None, packs: Seque
             "Nothing says what to evaluate.", remedy="Name a detector (--detector nsfw) or a policy (--policy PACK)."
         )
     config = load_config(context.obj, engines=False)
-    settings = {name: section.settings for name, section in config.detectors.items()}
+    settings = config.detector_settings()
     place = Place(folder=config.root)
     try:
         found = {one.name: one for one in detectors_for(packs, "image", now(), settings=settings, place=place)}

@@ -37,6 +37,23 @@ def instant(text: str, option: str, *, end_of_day: bool = False) -> str:
     )
 
 
+def ending(text: str, option: str) -> str:
+    """Read when something ends: with the last instant of a bare day, or at an instant; without an offset it is UTC.
+
+    Raises:
+        ConfigInvalid: It is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        bare_day = len(text) <= len("2026-11-25")
+        return spelled(moment + timedelta(days=bare_day))
+    except (ValueError, OverflowError):
+        raise ConfigInvalid(
+            f"{option} {text!r} is no date.", remedy="Write a day, 2026-11-25, or a time, 2026-11-25T13:00:00Z."
+        ) from None
+
+
 def ago(text: str, option: str, now: str) -> str:
     """Give the instant that lies a stretch such as `30d`, `12h` or `2w` before `now`.
 

@@ -35,7 +35,7 @@ class Rescorer:
     def __init__(self, log: AuditLog, packs: Sequence[Pack], config: Config | None = None) -> None:
         """Note what the packs ask; `config` says which models, else the detectors' own defaults."""
         self._log, self._shelf = log, Shelf(log)
-        self._settings = {} if config is None else {name: one.settings for name, one in config.detectors.items()}
+        self._settings = {} if config is None else config.detector_settings()
         self._config = config
         self._asked = {name: concepts_for(name, packs) for name in sorted(CONCEPT_DETECTORS)}
         self._before: dict[tuple[str, tuple[str, ...]], dict[str, Concept]] = {}

@@ -50,7 +50,8 @@ async def dispose_of_made(record: Record, denied: dict[int, Decision], made: Ite
     for index, decision in denied.items():
         _tell(record, decision, f"image {index}")
     gone = {index for index, decision in denied.items() if _handling(decision).pictures == DESTROY}
-    await _destroy(record, _refs(record, gone))
+    judged = [entry for entry in record.all("judged", stage="image") if entry.data["image"] in gone]
+    await _destroy(record, _made(record.entries, judged))
     for picture in made:
         if picture.index in gone:
             picture.forget()
@@ -60,8 +61,7 @@ async def dispose_of_made(record: Record, denied: dict[int, Decision], made: Ite
 
 async def dispose_of_given(record: Record, decision: Decision) -> None:
     """Treat the pictures that a denied request brought as its decision says."""
-    accepted = record.entry("accepted")
-    given = [ref for ref in accepted.payloads.values() if ref.kind == "bytes"]
+    given = _given(record.entries)
     if not given:
         return
     if decision.stage != "image":
@@ -98,12 +98,20 @@ def _is_over(entry: Entry) -> bool:
 def _over(entries: Sequence[Entry]) -> list[PayloadRef]:
     """Give the payloads of a record that have to go: denied images, and what a denied request brought."""
     judged = [entry for entry in entries if entry.step == "judged" and _is_over(entry)]
+    denied = judged and any(entry.step == "denied" for entry in entries)
+    return _made(entries, judged) + (_given(entries) if denied else [])
+
+
+def _made(entries: Sequence[Entry], judged: Sequence[Entry]) -> list[PayloadRef]:
+    """Give the payloads that hold the images of these judgements, and those that tell what was seen for them."""
     names = {f"image-{entry.data['image']}" for entry in judged if "image" in entry.data}
-    found = [ref for e in entries if e.step == "produced" for name, ref in e.payloads.items() if name in names]
-    found += [entry.payloads[EMBEDDINGS] for entry in judged if EMBEDDINGS in entry.payloads]
-    if judged and any(entry.step == "denied" for entry in entries):
-        found += [ref for e in entries if e.step == "accepted" for ref in e.payloads.values() if ref.kind == "bytes"]
-    return found
+    made = [ref for e in entries if e.step == "produced" for name, ref in e.payloads.items() if name in names]
+    return made + [entry.payloads[EMBEDDINGS] for entry in judged if EMBEDDINGS in entry.payloads]
+
+
+def _given(entries: Sequence[Entry]) -> list[PayloadRef]:
+    """Give the payloads of the pictures that a request brought."""
+    return [ref for e in entries if e.step == "accepted" for ref in e.payloads.values() if ref.kind == "bytes"]
 
 
 def _is_there(log: AuditLog, ref: PayloadRef) -> bool:
@@ -117,14 +125,6 @@ def _is_there(log: AuditLog, ref: PayloadRef) -> bool:
 def _handling(decision: Decision) -> Handling:
     assert decision.handling is not None
     return decision.handling
-
-
-def _refs(record: Record, images: set[int]) -> list[PayloadRef]:
-    """Give the payloads that hold these images, or tell what they show."""
-    names = {f"image-{index}" for index in images}
-    made = [ref for entry in record.all("produced") for name, ref in entry.payloads.items() if name in names]
-    judged = (entry for entry in record.all("judged", stage="image") if entry.data["image"] in images)
-    return made + [entry.payloads[EMBEDDINGS] for entry in judged if EMBEDDINGS in entry.payloads]
 
 
 async def _destroy(record: Record, refs: list[PayloadRef]) -> None:
@@ -161,7 +161,7 @@ def _judged_at(record: Record, image: int) -> str:
 def _tell(record: Record, decision: Decision, what: str) -> None:
     """Say it in the operator's log where somebody has to be told; ids and the pack's own words, nothing of the request.
 
-    Nobody is written to yet: a duty `notify` will.
+    Nobody is written to.
     """
     handling = _handling(decision)
     if handling.tell:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from limner.policy_tools.instants import ending
+
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -70,6 +72,20 @@ def test_a_hold_is_set_listed_obeyed_and_released(command: Command, people: dict
     assert answer(command, "audit", "hold", "--release", hold["hold"], code=2)["error"] == "EntryInvalid"
     assert answer(command, "audit", "erase", "--subject", "ann", "--yes")["done"] is True
     assert "erased" in command("audit", "hold", "--list")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("2099-01-01", "2099-01-02T00:00:00.000000Z"),
+        ("20990101", "2099-01-02T00:00:00.000000Z"),
+        ("2099-01-01T10:00", "2099-01-01T10:00:00.000000Z"),
+        ("2099-01-01T10:00:00+02:00", "2099-01-01T08:00:00.000000Z"),
+    ],
+)
+def test_a_hold_lasts_to_the_end_of_its_day(text: str, means: str) -> None:
+    """However a day is written, it is included; a time is meant to the second."""
+    assert ending(text, "--until") == means
 
 
 @pytest.mark.parametrize(

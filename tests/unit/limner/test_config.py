@@ -189,3 +189,18 @@ def test_a_password_from_the_environment_is_encoded_and_never_shown(
     assert config.audit_url == "postgresql+psycopg://limner:p%40ss%2Fw%3Ard@db/limner"
     assert "p%40ss" not in repr(config)
     assert "p@ss" not in repr(config)
+
+
+def test_no_representation_shows_a_secret_of_an_open_section() -> None:
+    """Providers, detectors and signers check their settings themselves; their secrets are left out all the same."""
+    part = {"api_key": "s3cret-value", "model": "a-model"}
+    config = Config.model_validate(
+        {
+            "providers": {"p": {"kind": "openai", **part}},
+            "detectors": {"d": part},
+            "signing": {"signer": {"kind": "cloud", **part}},
+        }
+    )
+    assert "s3cret" not in repr(config)
+    assert repr(config).count("a-model") == 3
+    assert config.detector_settings() == {"d": part}
