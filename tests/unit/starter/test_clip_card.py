@@ -100,7 +100,8 @@ def test_the_card_tells_how_many_go_to_a_person_as_measured() -> None:
 
 def test_the_digests_are_those_of_the_files() -> None:
     """`SHA256SUMS` is true of each file it names, and the card and the figures are about these weights."""
-    sums = dict(reversed(line.split()) for line in (STARTER_FOLDER / "SHA256SUMS").read_text("ascii").splitlines())
+    lines = (STARTER_FOLDER / "SHA256SUMS").read_text("ascii").splitlines()
+    sums = {name: digest for digest, name in map(str.split, lines)}
     assert {name: file_sha256(STARTER_FOLDER / name) for name in sums} == sums
     assert FIGURES["weights_sha256"] == CONCEPTS["source"]["weights_sha256"] == sums["open_clip_model.safetensors"]
 
