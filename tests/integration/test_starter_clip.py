@@ -89,8 +89,9 @@ def test_a_run_is_exported_and_resumed_step_by_step(tmp_path: Path, shapes: Path
     from limner_starter import clip_data, clip_model, clip_words
     from limner_starter.clip_designs import DESIGNS
     from limner_starter.clip_tokens import VOCABULARY, write_vocabulary
-    from limner_starter.clip_training import CLIP_SMOKE, ClipStage
+    from limner_starter.clip_training import ClipRecipe, ClipStage
     from limner_starter.device import Compute
+    from limner_starter.recipe import Budget
 
     data = clip_data.prepare(tmp_path / "work", shapes, DESIGNS[:1])
     vocabulary = clip_words.words(data.names, data.tags, shapes)
@@ -101,7 +102,8 @@ def test_a_run_is_exported_and_resumed_step_by_step(tmp_path: Path, shapes: Path
 
     def stage() -> ClipStage:
         compute = Compute(torch.device("cpu"), torch.float32)
-        return ClipStage(data, generated, vocabulary, tokens, recipe=CLIP_SMOKE, compute=compute)
+        recipe = ClipRecipe(budget=Budget(4, 6, 1e-3), width=8, difficult=2)
+        return ClipStage(data, generated, vocabulary, tokens, recipe=recipe, compute=compute)
 
     whole = stage()
     states = []

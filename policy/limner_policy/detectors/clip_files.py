@@ -6,6 +6,7 @@ Knows paths, digests and open_clip's names; what a model does with pictures is `
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +81,6 @@ class ClipFiles:
     digest: str
     config: Mapping[str, Any] = field(repr=False)
     folder: Path | None = None
-    pretrained: str | None = None
 
     @property
     def text_cfg(self) -> Mapping[str, Any]:
@@ -182,8 +182,6 @@ def bpe_path(folder: Path, text_cfg: Mapping[str, Any]) -> Path:
 
 def _package() -> Path:
     """The folder of open_clip, which is not imported for it."""
-    import importlib.util
-
     spec = importlib.util.find_spec("open_clip")
     assert spec is not None  # `ClipDetector` asks for it when it is made
     assert spec.origin is not None
@@ -210,7 +208,7 @@ def _of_name(settings: ClipSettings, folder: Path) -> ClipFiles:
     _hold(sha256, settings, weights, ours=False)
     config = {"model_cfg": model, "preprocess_cfg": preprocess}
     digest = together(sha256, config, [f"tokenizer {_named_tokenizer(name, model)}"])
-    return ClipFiles(f"{name} ({tag})", name, weights, digest, config, pretrained=tag)
+    return ClipFiles(f"{name} ({tag})", name, weights, digest, config)
 
 
 def _weights(name: str, tag: str, folder: Path) -> tuple[Path, Mapping[str, Any]]:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from limner_policy.detectors.base import Pixels
 from limner_policy.detectors.clip_files import ClipFiles, ClipSettings, bpe_path
 from limner_policy.detectors.embeddings import Vectors
@@ -61,7 +63,7 @@ class ClipModel:
         found: list[Vectors | None] = []
         for some in views:
             rows = [next(vectors) for _ in some]
-            found.append(_stack(rows) if rows else None)
+            found.append(np.stack(rows) if rows else None)
         return found
 
     def texts(self, texts: Sequence[str]) -> Any:
@@ -118,12 +120,6 @@ class ClipModel:
             with torch.inference_mode(), self._lock, _exactly():
                 rows = self._model.encode_image(torch.stack(padded).to(self._device), normalize=True)
             yield from rows[: len(block)].float().cpu().numpy()
-
-
-def _stack(rows: Sequence[Any]) -> Vectors:
-    import numpy as np
-
-    return np.stack(rows)
 
 
 def _device(wanted: str) -> str:

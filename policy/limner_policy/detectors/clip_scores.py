@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from limner_policy.concepts import Concept
@@ -64,8 +65,8 @@ class Aims:
 
         self.each = tuple(aims)
         self._prompts = np.concatenate([one.prompts for one in aims]) if aims else np.zeros((0, 1))
-        starts = np.cumsum([0, *(len(one.prompts) for one in aims)])
-        self._bounds = [(int(start), int(start) + one.positives, int(end)) for one, start, end in _zip(aims, starts)]
+        ends = pairwise(accumulate((len(one.prompts) for one in aims), initial=0))
+        self._bounds = [(start, start + one.positives, end) for one, (start, end) in zip(aims, ends, strict=True)]
 
     def values(self, vectors: Any) -> list[float]:
         """The score of each concept, 0…1; NaN where it has none. Of several views the highest counts.
@@ -82,10 +83,6 @@ class Aims:
             max(_score(one, float(margin)) for margin in _margins(likeness, bounds))
             for one, bounds in zip(self.each, self._bounds, strict=True)
         ]
-
-
-def _zip(aims: Sequence[Aim], starts: Any) -> Any:
-    return zip(aims, starts[:-1], starts[1:], strict=True)
 
 
 def _margins(likeness: Array, bounds: tuple[int, int, int]) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 
 from limner_policy.detectors import credentials
 from limner_policy.detectors.base import Detector
-from limner_policy.detectors.settings import Place, checked_settings
+from limner_policy.detectors.settings import ConfigurableDetector, Place, checked_settings
 from limner_policy.errors import DetectorError
 
 GROUP = "limner.detectors"
@@ -55,7 +55,7 @@ def check_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
 def _make(name: str, values: Mapping[str, Any] | None, place: Place) -> Detector:
     maker = _offered(name).load()
     detector = maker()
-    if hasattr(maker, "with_settings"):
+    if isinstance(detector, ConfigurableDetector):
         detector = detector.with_settings(checked_settings(name, maker, values or {}), place)
     elif values:
         checked_settings(name, maker, values)

@@ -57,7 +57,6 @@ DESIGNS = (
 ONE_COLOUR = frozenset({"fluent-emoji-high-contrast", "emojione-monotone"})
 """Designs in black alone."""
 
-LEARNED = tuple(design for design in DESIGNS if not design.held_out)
 HELD_OUT = tuple(design for design in DESIGNS if design.held_out)
 
 PINNED_DESIGNS = {design.package: design.version for design in DESIGNS} | {NAMES: "17.0.0"}

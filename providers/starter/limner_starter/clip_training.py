@@ -66,10 +66,6 @@ class ClipRecipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-CLIP_SMOKE = ClipRecipe(budget=Budget(4, 6, 1e-3), width=8, difficult=2)
-"""Shows that everything fits together; the model knows nothing."""
-
-
 class Pool:
     """The pictures to learn from, by name: drawings of every design that is not held out, and generated pictures."""
 

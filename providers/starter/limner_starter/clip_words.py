@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ class Concept:
         return None if name in self.unclear else name in self.names
 
 
+@cache
 def table() -> Mapping[str, Any]:
-    """The shipped ``clip_concepts.toml``."""
+    """The shipped ``clip_concepts.toml``, read once: every step of training asks for its sentences."""
     text = resources.files("limner_starter").joinpath("clip_concepts.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
