@@ -30,7 +30,7 @@ def rows(head: str) -> list[list[str]]:
 def near(told: str, measured: float) -> bool:
     """Whether a number of the card is the measured one, rounded to as many decimals as it has."""
     places = len(told.partition(".")[2])
-    return abs(float(told) - measured) <= 0.5 * 10**-places + 1e-9
+    return abs(float(told) - measured) <= 0.5 * 0.1**places + 1e-9
 
 
 def test_the_card_tells_retrieval_as_measured() -> None:
