@@ -205,8 +205,9 @@ class DutyUnfulfilled(LimnerError):
     def __init__(self, duties: Sequence[str], *, record_id: str | None = None) -> None:
         """Name the duties."""
         super().__init__(
-            f"No executor for the duty {', '.join(duties)}: the image is kept and not released.",
-            remedy="This version carries out no duties yet; take the duty out of the rule, or wait for one that does.",
+            f"The duty {', '.join(duties)} cannot be carried out: the image is kept and not released.",
+            remedy="This version carries out disclose_prompt alone, of the fields prompt, negative_prompt and writer; "
+            "take the duty out of the rule.",
             record_id=record_id,
         )
         self.duties = tuple(duties)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-EXECUTED_DUTIES: frozenset[str] = frozenset()
-"""Duties with an executor in `steps/marking.py`: none yet, so each blocks the release of its picture there."""
+EXECUTED_DUTIES = frozenset({"disclose_prompt"})
+"""Duties that `steps/marking.py` carries out; every other one blocks the release of its picture there."""
 
 
 def installed_detectors() -> frozenset[str]:

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from limner.errors import DutyUnfulfilled
+from limner.policy_tools.abilities import EXECUTED_DUTIES
 from limner.steps import describing
 from limner.steps.judging import decision_of
 from limner.steps.pictures import Picture, pictures
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from limner.runtime import Runtime
     from limner_policy.verdicts import Duty
 
-_EXECUTED = frozenset({"disclose_prompt"})
-
 
 async def mark(record: Record, runtime: Runtime) -> None:
     """Carry out the duties of the request's and each released image's decision.
 
     Raises:
-        DutyUnfulfilled: A duty has no executor in this version, so nothing is released.
+        DutyUnfulfilled: A duty cannot be carried out, so nothing is released.
     """
     del runtime
     released = [picture for picture in pictures(record) if decision_of(record, image=picture.index).allowed]
@@ -45,7 +44,7 @@ def _duties(record: Record, picture: Picture) -> tuple[Duty, ...]:
 
 
 def _require_executors(record: Record, duties: list[Duty]) -> None:
-    missing = {duty.name for duty in duties} - _EXECUTED
+    missing = {duty.name for duty in duties} - EXECUTED_DUTIES
     if describing.disclosed(duties) is None:
         missing.add("disclose_prompt")
     if missing:

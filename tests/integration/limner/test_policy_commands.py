@@ -250,6 +250,16 @@ def test_what_this_version_can_do_is_said_rightly() -> None:
     assert "nsfw" in installed_detectors()
 
 
+@pytest.mark.parametrize(("duty", "held_back"), [("disclose_prompt", False), ("watermark", True)])
+def test_lint_knows_which_duties_are_carried_out(command: Command, tmp_path: Path, duty: str, held_back: bool) -> None:
+    """A duty that the pipeline fulfils is no finding; one that holds every picture back is."""
+    text = HOUSE.replace("verdict: deny}", f"verdict: allow_with_duties, duties: [{duty}]}}")
+    (tmp_path / "duties.policy.yaml").write_text(text)
+    _, said = command("lint", "duties.policy.yaml", "--json")
+    told = [f["message"] for f in json.loads(said)["findings"] if f["kind"] == "no-executor"]
+    assert told == ([f"nothing carries out the duty {duty} in this version"] if held_back else [])
+
+
 def _hooks() -> dict[str, str]:
     root, problems = read_yaml((ROOT / ".pre-commit-hooks.yaml").read_bytes(), file="hooks")
     assert problems == []
