@@ -18,7 +18,7 @@ KINDS: Mapping[str, str] = {
     "no-executor": "a duty that this version knows and cannot carry out",
     "unsafe": "a pack that can refuse nothing",
     "no-example": "a rule without examples",
-    "unused": "a source, list or concept that no rule uses",
+    "unused": "a source, list, concept or handling that no rule uses",
     "lenient": "a severe rule that lets pass what cannot be decided",
     "no-detector": "a detector that is not installed here",
     "no-contrast": "a concept that is held against nothing",

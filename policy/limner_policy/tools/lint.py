@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from limner_policy.concepts import CONCEPT_DETECTORS
 from limner_policy.conditions import Condition, EvidenceAtLeast, FactIn, Terms, Together, walk
 from limner_policy.handling import DEFAULT
 from limner_policy.licences.book import embedded_book
@@ -156,6 +157,8 @@ def _unused(pack: Pack, lines: Outline) -> Iterator[Finding]:
                 note=True,
             )
     used = {one.name for rule in pack.rules for node in walk(rule.when) for one in _lists(node)}
+    # Detectors such as `text` are asked for a list by its name; which ones do that is not known here.
+    used |= {one.category for rule in pack.rules for one in rule.evidence if one.detector not in CONCEPT_DETECTORS}
     for name, line in lines.under("lists"):
         if name not in used:
             yield Finding(
