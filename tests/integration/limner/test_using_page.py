@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from limner import errors
+from limner.cli import run
 from limner.errors import exit_code
 
 TEXT = (Path(__file__).parents[3] / "docs" / "using.md").read_text("utf-8")
@@ -39,3 +41,19 @@ def test_the_exit_codes_of_the_page_are_the_commands() -> None:
     for name, code in named:
         kind = getattr(errors, name)
         assert exit_code(kind.__new__(kind)) == code, name
+
+
+def test_the_pages_commands_about_pictures_and_log_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a reader types from the last two blocks does what the page says, in this order."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "limner.yaml").write_text("providers: {fake: {kind: test}}\n", encoding="utf-8")
+    (tmp_path / "pictures").mkdir()
+    for file in ("apple.png", "pictures/pear.png"):
+        assert run(["generate", "a fruit", "--user", "ann", "--output", file]) == 0
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)[1:] for line in block.splitlines()]
+    assert [run(shlex.split(line, comments=True)[1:]) for line in lines] == [0] * 10
+    assert capsys.readouterr().out.count("erased: ") == 1
+    assert run(["audit", "erase", "--subject", "ann", "--yes"]) == 1
+    assert run(["audit", "verify", "--checkpoint", "kept.note"]) == 0
