@@ -115,7 +115,7 @@ def band(of: Column, *, recall: float, precision: float, seed: int) -> Band | st
     if low is not None and high is not None and low > high:
         low = high
     missed, positives = _missed(told, low)
-    right, flagged = _right(told, high)
+    right, flagged = _right(_both_ends(told), high)
     between = (told.scores >= (low or 0)) & (told.scores < (high if high is not None else 2))
     return Band(
         low=low,
@@ -149,11 +149,15 @@ def _missed(of: Column, low: float | None) -> tuple[float, int]:
     return (float((ends < low).mean()) if low is not None else 0.0), len(ends)
 
 
-def _right(of: Column, high: float | None) -> tuple[float, int]:
+def _both_ends(of: Column) -> tuple[Numbers, Numbers]:
+    """The highest score of each source on either side of the labels: from which threshold down it is flagged."""
+    return _ends(of, of.labels, highest=True), _ends(of, ~of.labels, highest=True)
+
+
+def _right(ends: tuple[Numbers, Numbers], high: float | None) -> tuple[float, int]:
     if high is None:
         return 0.0, 0
-    hit = int((_ends(of, of.labels, highest=True) >= high).sum())
-    wrong = int((_ends(of, ~of.labels, highest=True) >= high).sum())
+    hit, wrong = (int((side >= high).sum()) for side in ends)
     return (hit / (hit + wrong) if hit + wrong else 0.0), hit + wrong
 
 
@@ -166,8 +170,9 @@ def _lowest(of: Column, risk: float) -> float | None:
 
 def _highest(of: Column, precision: float) -> float | None:
     """The lowest score from which on, with confidence, at least that share of flagged sources is positive."""
+    ends = _both_ends(of)
     for score in np.unique(of.scores).tolist():
-        right, flagged = _right(of, score)
+        right, flagged = _right(ends, score)
         if flagged and below(right, flagged, RISK) >= precision:
             return float(score)
     return None
