@@ -11,6 +11,7 @@ import typer
 
 from limner.cli import audit_erase, audit_evidence, audit_keys, audit_roles
 from limner.cli.output import emit_json, err, out, paint, plain, report_json, show_report, table
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner_provenance.entries import Entry
@@ -23,8 +24,6 @@ app.command("erase")(audit_erase.erase)
 app.command("hold")(audit_erase.hold)
 app.command("sweep")(audit_erase.sweep)
 app.command("rotate-key")(audit_keys.rotate_key)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()

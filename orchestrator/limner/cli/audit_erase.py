@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limner.cli.output import emit_json, out, table
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner_provenance.erasure import Erasure
     from limner_provenance.holds import Hold
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Subject = Annotated[
     str | None, typer.Option(help="The user, as the context of the requests named him.", metavar="USER")
 ]

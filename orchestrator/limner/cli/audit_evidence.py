@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.output import emit_json, out
+from limner.cli.shared import AsJson
 
 
 def evidence(
@@ -22,7 +23,7 @@ def evidence(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint exported before: proves that the log only grew.", metavar="FILE")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write one file that proves a record offline: its entries, decisions, images, with proofs and the log's key.
 

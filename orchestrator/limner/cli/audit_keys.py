@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from limner.cli.output import emit_json, out
+from limner.cli.shared import AsJson
 
 
-def rotate_key(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-) -> None:
+def rotate_key(context: typer.Context, as_json: AsJson = False) -> None:
     """Give the log a new signing key, by an entry that the old key and the new one sign.
 
     Whoever pinned the old key goes on: verifications follow the entry. Hand the new key out, and export a checkpoint.

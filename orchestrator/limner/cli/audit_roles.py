@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.output import emit_json, err, out
+from limner.cli.shared import AsJson
 
 
 def roles(
@@ -20,7 +21,7 @@ def roles(
     apply: Annotated[
         bool, typer.Option("--apply", help="Run the statements; without it they are only printed.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Give roles of a PostgreSQL server the rights they need, and none besides.
 

@@ -9,6 +9,7 @@ import typer
 
 from limner.cli.generate import check_output
 from limner.cli.results import save, show, show_json
+from limner.cli.shared import AsJson
 
 
 def get(
@@ -24,7 +25,7 @@ def get(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the plan, the attempts and each rule that spoke.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the signed images of an earlier request again; no engine is asked for anything."""
     from limner import Limner

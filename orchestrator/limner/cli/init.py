@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.output import emit_json, out
+from limner.cli.shared import AsJson
 
 _CONFIG = """\
 # Limner: which engines, which policy, where the records are. Every part is optional; unknown keys are errors.
@@ -38,7 +39,7 @@ def init(
             metavar="URL",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write limner.yaml, a copy of the general policy, the audit log and keys; print the log's key."""
     from limner import Limner

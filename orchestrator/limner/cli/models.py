@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limner.cli.output import Painted, emit_json, out, table
+from limner.cli.shared import AsJson
 from limner.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _COLOURS = {"active": "green", "deprecated": "yellow", "retired": "red"}
 def models(
     kind: Annotated[str | None, typer.Option(help="Only models of this kind of provider.")] = None,
     as_of: Annotated[str | None, typer.Option(help="The day on which the status is told, YYYY-MM-DD.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the models that are written down: status, price, licence, and where that was read and when.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limner.cli.output import emit_json, err, out, plain, table
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner_policy import Pack
@@ -22,7 +23,6 @@ app = typer.Typer(help="Read, test, compare, print and ask policy files.", no_ar
 Paths = Annotated[
     list[Path] | None, typer.Argument(help="Files or folders; else those of the configuration, else the embedded pack.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Today = Annotated[
     str | None, typer.Option("--as-of", help="Take this day for today.", metavar="DAY", show_default=False)
 ]

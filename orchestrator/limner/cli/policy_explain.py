@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limner.cli.output import emit_json, out
-from limner.cli.policy import AsJson, load
+from limner.cli.policy import load
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner.policy_tools.asking import Question

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limner.cli.output import emit_json, out, plain, table
-from limner.cli.policy import AsJson
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner_policy.licences import Book, Organisation

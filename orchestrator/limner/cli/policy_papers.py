@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limner.cli.output import emit_json, out, plain
-from limner.cli.policy import AsJson, StaleDays, Today, day, findings, load
+from limner.cli.policy import StaleDays, Today, day, findings, load
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ import typer
 
 from limner.cli import policy_papers
 from limner.cli.output import emit_json, err, out
-from limner.cli.policy import AsJson
 from limner.cli.policy_explain import explain
 from limner.cli.policy_licence import licence
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner.policy_tools.history import Stretch

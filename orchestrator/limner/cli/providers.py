@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limner.cli.output import Painted, emit_json, out, table
+from limner.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from limner.config import Config
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from limner_providers.kinds import KindSummary
 
 app = typer.Typer(help="The engines: what they can do, and whether they are there.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")

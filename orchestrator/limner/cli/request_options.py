@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from limner.cli.shared import AsJson
 from limner.errors import ConfigInvalid
 
 _USES = ("image", "style", "character")
@@ -71,7 +72,7 @@ class RequestOptions:
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the plan, the attempts and each rule that spoke.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+    as_json: AsJson = False
 
     def claims(self) -> dict[str, str]:
         """Who asks and what for, as far as it was said."""

@@ -18,7 +18,7 @@ from limner import Limner, verify_file
 from limner.cli.output import paint, show_report, table
 from limner.cli.verification_output import show_verification
 from limner.config import Config
-from limner.demo.inside import show_inside
+from limner.demo.inside import show_inside, show_record, show_rules
 from limner.demo.sheet import Tile, draw_sheet
 from limner.errors import EVERY, PolicyDenied, exit_code
 from limner.reading import open_log
@@ -118,10 +118,8 @@ def _show_denial(limner: Limner, console: Console) -> None:
     try:
         limner.generate(DENIED)
     except PolicyDenied as denied:
-        for hit in denied.decision.deciding:
-            console.print(f"[red]denied[/red] by rule [bold]{hit.rule}[/bold] of pack {hit.pack}: {hit.says}")
-        console.print(f"what an end user is told: {denied.user_message}")
-        console.print(f"recorded as {denied.record_id}; nothing was sent to any engine")
+        show_rules(denied, console)
+        show_record(denied, console)
     else:
         message = "the demo's denied prompt was allowed: the embedded policy is not the one this demo was written for"
         raise AssertionError(message)

@@ -47,9 +47,20 @@ def _uses(decision: Decision) -> list[tuple[str, EvidenceUse]]:
     return [(hit.rule, use) for hit in decision.deciding for use in hit.evidence]
 
 
-def _show(denied: PolicyDenied, console: Console) -> None:
+def show_rules(denied: PolicyDenied, console: Console) -> None:
+    """Print the rules that deny."""
     for hit in denied.decision.deciding:
         console.print(f"[red]denied[/red] by rule [bold]{hit.rule}[/bold] of pack {hit.pack}: {hit.says}")
+
+
+def show_record(denied: PolicyDenied, console: Console) -> None:
+    """Print what an end user is told of a denial, and where it is recorded."""
+    console.print(f"what an end user is told: {denied.user_message}")
+    console.print(f"recorded as {denied.record_id}; nothing was sent to any engine")
+
+
+def _show(denied: PolicyDenied, console: Console) -> None:
+    show_rules(denied, console)
     rows = [
         (rule, f"{use.evidence.detector}/{use.evidence.category}", use.evidence.score, use.threshold, use.comparison)
         for rule, use in _uses(denied.decision)
@@ -59,8 +70,7 @@ def _show(denied: PolicyDenied, console: Console) -> None:
         console.print(f"detector version {plain(use.evidence.version)}, weights {use.evidence.digest[:16]}…")
     assert denied.decision.handling is not None
     console.print(f"what becomes of the picture: {denied.decision.handling.told}")
-    console.print(f"what an end user is told: {denied.user_message}")
-    console.print(f"recorded as {denied.record_id}; nothing was sent to any engine")
+    show_record(denied, console)
 
 
 def _tile(decision: Decision) -> Tile:
