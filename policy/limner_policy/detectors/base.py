@@ -125,8 +125,15 @@ def batch_of(detector: Detector) -> int:
     return batch
 
 
-def scored(detector: Detector, category: str, value: float) -> Evidence:
-    """Evidence of one score: rounded to 6 decimals, or `unknown` where `value` is no number from 0 to 1."""
+def scored(detector: Detector, category: str, value: float, reason: str = "") -> Evidence:
+    """Evidence of one score: rounded to 6 decimals, or `unknown` where `value` is no number from 0 to 1.
+
+    Args:
+        detector: whose score it is.
+        category: of what.
+        value: 0…1; any number, infinite and NaN too.
+        reason: what is to be known of the score.
+    """
     value = float(value)
     if not math.isfinite(value) or not -1e-6 <= value <= 1.000_001:
         return unknown(detector.name, category, "the score is no number from 0 to 1", detector.version, detector.digest)
@@ -136,6 +143,7 @@ def scored(detector: Detector, category: str, value: float) -> Evidence:
         digest=detector.digest,
         category=category,
         score=f"{min(max(value, 0.0), 1.0):.6f}",
+        reason=reason,
     )
 
 

@@ -125,8 +125,7 @@ class ClipDetector:
     def _evidence(self, one: Aim, value: float) -> Evidence:
         if one.scale == 0.0:
             return self._unknown(one.name, one.reason)
-        found = scored(self, one.name, value)
-        return found.model_copy(update={"reason": one.reason}) if one.reason and found.score is not None else found
+        return scored(self, one.name, value, one.reason)
 
     def _unknown(self, category: str, reason: str) -> Evidence:
         return unknown(self.name, category, reason, self.version, self.digest)
