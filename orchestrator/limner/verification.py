@@ -165,10 +165,12 @@ class Verifier:
         self.config = config if isinstance(config, Config) else load_config(config, engines=False)
         self.anchors = anchors(self.config, trust)
         self.log: AuditLog | None = None
+        self._no_log = f"no audit log here ({self.config.state})"
         try:
             self.log = open_log(self.config)
-        except DatabaseUnavailable:
-            self.log = None
+        except DatabaseUnavailable as error:
+            if not self.config.audit_url.startswith("sqlite:"):  # one that is elsewhere, and perhaps only just now
+                self._no_log = f"the audit log is not at hand: {error}"
 
     def __enter__(self) -> Self:
         """Give itself."""
@@ -198,7 +200,7 @@ class Verifier:
             credentials = read_credentials(data, trust=self.anchors)
         except ImageUnreadable as error:  # 1
             raise ImageUnreadable(f"{path}: {error}") from error
-        found = record_steps(self.log, self.config, credentials, data)  # 3, 4, 5
+        found = record_steps(self.log or self._no_log, credentials, data)  # 3, 4, 5
         steps = (
             Step("file", "good", f"a whole {credentials.mime} of {len(data):,} bytes"),
             _credentials_step(credentials),  # 2

@@ -10,7 +10,6 @@ from limner.verification import Step
 from limner_provenance.errors import KeyUnavailable, PayloadErased, ProvenanceError
 
 if TYPE_CHECKING:
-    from limner.config import Config
     from limner_provenance import AuditLog
     from limner_provenance.credentials import Credentials
     from limner_provenance.entries import Entry
@@ -27,20 +26,19 @@ class Recorded:
     differences: tuple[Difference, ...] = ()
 
 
-def record_steps(log: AuditLog | None, config: Config, credentials: Credentials, data: bytes) -> Recorded:
+def record_steps(log: AuditLog | str, credentials: Credentials, data: bytes) -> Recorded:
     """Take steps 3 to 5: each can only be taken where the one before came out good.
 
     Args:
-        log: The log, opened for reading; None where there is none.
-        config: The configuration that names it.
+        log: The log, opened for reading; where there is none, why.
         credentials: What the file's credentials say.
         data: The file.
     """
     statement = credentials.record
     if statement is None:
         return _skipped("the credentials name no record of Limner's")
-    if log is None:
-        return _skipped(f"no audit log here ({config.state})")
+    if isinstance(log, str):
+        return _skipped(log)
     try:
         head = log.head()
         log.check_head(head)

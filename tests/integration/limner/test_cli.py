@@ -152,6 +152,18 @@ def test_verify_without_a_log_checks_the_credentials_alone(
     assert list(elsewhere.iterdir()) == [elsewhere / "a.png"]
 
 
+def test_verify_with_a_log_elsewhere_that_does_not_answer_says_so(command: Command, tmp_path: Path) -> None:
+    """A server that is down is not called a log that is not there; the steps with the log are skipped all the same."""
+    pytest.importorskip("psycopg")
+    assert command("generate", "red apple", "--seed", "7", "--output", "a.png")[0] == 0
+    url = "postgresql+psycopg://ann@127.0.0.1:9/limner"
+    (tmp_path / "limner.yaml").write_text(f'audit: {{url: "{url}"}}\nkeys: {{url: "{url}"}}\n', encoding="utf-8")
+    found = document(command("verify", "a.png", "--json")[1])
+    assert [s["result"] for s in found["steps"]] == ["good", "good", "skipped", "skipped", "skipped"]
+    assert found["steps"][2]["says"].startswith("the audit log is not at hand: ")
+    assert "127.0.0.1" in found["steps"][2]["says"]
+
+
 def test_reading_commands_need_a_log(command: Command, tmp_path: Path) -> None:
     """Where there is no log, reading says so with exit code 3 and makes none."""
     for arguments in (("audit", "show"), ("audit", "verify"), ("audit", "recover")):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,9 @@ def spoil(folder: Path) -> None:
     data = (folder / "b.jpg").read_bytes()
     (folder / "cut.png").write_bytes(data[:500])
     Image.new("RGB", (8, 8)).save(folder / "plain.png")
-    at = data.index(b"IDAT") + 6
-    (folder / "changed.png").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    body = b"tEXtTitle\0pear"
+    text = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (folder / "changed.png").write_bytes(data[:33] + text + data[33:])  # after the header
 
 
 def test_a_folder_of_good_pictures_is_exit_0(command: Command, folder: Path) -> None:
@@ -75,7 +78,7 @@ def test_one_bad_picture_is_exit_1_and_told(command: Command, folder: Path, thre
     assert (summary["bad"], summary["files"], summary["good"]) == (3, 5, False)
     assert summary["counted"] == {"trusted": 2, "invalid": 1, "unreadable": 1, "absent": 1}
     (changed,) = (one for one in pictures if one["file"].endswith("changed.png"))
-    assert [one["what"] for one in changed["differences"]] == ["pixels"]
+    assert changed["differences"] == [{"what": "metadata", "says": "tEXt added"}]
     (cut,) = (one for one in pictures if one["file"].endswith("cut.png"))
     assert "is not whole" in cut["problem"]
     bad, again = documents(command("verify", "pictures", "--bad", "--json")[1])
