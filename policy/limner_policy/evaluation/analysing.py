@@ -51,6 +51,8 @@ class Analysis:
     band: Band | str = ""
     surprises: tuple[tuple[str, Judged], ...] = ()
     robustness: tuple[Changed, ...] = ()
+    named: bool = True
+    """Whether a pack or the caller named thresholds; else `thresholds` holds the usual one alone."""
 
     @property
     def calibration(self) -> Calibration | None:
@@ -59,8 +61,8 @@ class Analysis:
 
     @property
     def working_threshold(self) -> float:
-        """The threshold that changes of pictures are tried at: the pack's highest, else the one chosen for recall."""
-        if self.thresholds != (USUAL,):
+        """Where changes of pictures are tried: at the highest named threshold, else the one chosen for recall."""
+        if self.named:
             return self.thresholds[-1]
         found = [one.threshold for one in self.chosen if one.aim == "recall" and one.threshold is not None]
         return found[0] if found else USUAL
@@ -79,12 +81,17 @@ def analyse(
         settings: see there.
     """
     of = to_column(rows)
-    thresholds = tuple(sorted({*written, *settings.at})) or (USUAL,)
+    named = tuple(sorted({*written, *settings.at}))
+    thresholds = named or (USUAL,)
     drawn = {"rounds": settings.rounds, "seed": settings.seed}
     whole = measure(of, thresholds, **drawn)
     slices = tuple((name, value, measure(part, thresholds, **drawn)) for name, value, part in of.parts())
     unknown = Counter(row.reason for row in rows if row.score is None)
-    bare = Analysis(target, stamp, of, thresholds, whole, slices, dict(sorted(unknown.items())))
+    bare = Analysis(
+        *(target, stamp, of, thresholds, whole, slices),
+        unknown=dict(sorted(unknown.items())),
+        named=bool(named),
+    )
     if whole.counts.too_few:
         return bare
     known = of.known

@@ -347,6 +347,16 @@ def test_only_the_concepts_own_thresholds_are_moved(pictures: Path, tmp_path: Pa
     assert not thresholds & asked["clip"]
 
 
+def test_changes_are_tried_at_a_threshold_of_one_half_where_it_is_named(pictures: Path, tmp_path: Path) -> None:
+    """A pack's 0.5 is no missing threshold; where none is named it is the one chosen for recall."""
+    named = Wanted(Settings(rounds=100), MADE, written={("redness", "red"): (0.5,)}, changed=0)
+    (one,) = run(pictures, tmp_path / "named", wanted=named).analyses
+    assert one.working_threshold == 0.5
+    (other,) = run(pictures, tmp_path / "unnamed").analyses
+    assert other.thresholds == one.thresholds
+    assert other.working_threshold == next(chosen.threshold for chosen in other.chosen if chosen.aim == "recall")
+
+
 def test_a_band_without_a_gap_asks_nobody(tmp_path: Path) -> None:
     """Where one score lets pass and acts, a rule with `review_from` at its own threshold would be an error."""
     rows = [f"{n}.png,red,{n % 2},{'0.900000' if n % 2 else '0.100000'}" for n in range(300)]
