@@ -58,7 +58,7 @@ def read_scores(path: Path) -> tuple[Table, dict[str, Stamp]]:
             problems.add(row.line, "digest", f"detector {target.detector!r} has another version or digest further up")
         one = _judged(row, table.columns, problems)
         place = f"{one.picture} {one.file}"
-        if one.label is not None and place in found.setdefault(target, {}):
+        if place in found.setdefault(target, {}):
             problems.add(row.line, "file", f"that picture has a score for {target} already")
         found[target][place] = one
     problems.stop("A score is a decimal from 0 to 1, or empty where there is none; a label is 1 or 0.")
